@@ -1,0 +1,1 @@
+"""wasmguard: a guard for AI coding agents that runs untrusted policies in WebAssembly sandboxes."""

@@ -1,0 +1,1 @@
+"""The outward wing: each agent's own JSON, and nothing about wasm."""

@@ -1,0 +1,101 @@
+"""What can go wrong, as one tree: below the root, the branches say whose fault it is.
+
+    WasmguardError
+    ├── UsageError              the person at the terminal: a wrong argument, a missing file
+    ├── ConfigError             the owner: `wasmguard.toml` cannot be used; names file, line and key
+    ├── BundleError             the policy's author: its files cannot be used
+    │   ├── ModuleRefused       the module fails the load scan, the ABI check or the compiler
+    │   └── ModuleChanged       the bytes are not the ones that were locked
+    ├── EventError              the agent: the event cannot be understood
+    ├── GuestFault              the guest, while it was asked; always a verdict of at least ASK, never looser
+    │   ├── OutOfFuel
+    │   ├── OutOfTime
+    │   ├── OutOfMemory         its memory or table does not fit the limit at the start
+    │   ├── StackOverflow
+    │   ├── Trapped             any other trap
+    │   ├── InvalidAnswer       what it returned is no answer: pointers, msgpack, schema
+    │   ├── Ungranted           it used what its owner did not grant
+    │   └── OutsideGrant        it used a grant, and broke the grant's constraint
+    └── HostError               us, or the machine: a file we own cannot be read or written
+        ├── CacheError          a compiled module or a plan is missing, foreign or was tampered with
+        └── PlanStale           the plan does not belong to the configuration as it is now
+
+Decide by class, never by text. Messages are one line, lower case, without a full stop: the user's word in backticks,
+the cause after a colon, then what to do.
+"""
+
+
+class WasmguardError(Exception):
+    """Everything that wasmguard raises on purpose."""
+
+
+class UsageError(WasmguardError):
+    """The command line asks for something that is not there."""
+
+
+class ConfigError(WasmguardError):
+    """`wasmguard.toml` cannot be used. One message a line; each names file, line and key."""
+
+
+class BundleError(WasmguardError):
+    """A policy's folder, module or manifest cannot be used."""
+
+
+class ModuleRefused(BundleError):
+    """The module may not be loaded: header, structure, imports, exports or compile limits."""
+
+
+class ModuleChanged(BundleError):
+    """The module's bytes are not the bytes that were locked."""
+
+
+class EventError(WasmguardError):
+    """The agent's event cannot be understood."""
+
+
+class GuestFault(WasmguardError):
+    """The policy could not answer, or gave an answer that does not count."""
+
+
+class OutOfFuel(GuestFault):
+    """The guest executed more than its fuel limit."""
+
+
+class OutOfTime(GuestFault):
+    """The guest ran longer than its clock limit. Not reproducible, unlike fuel."""
+
+
+class OutOfMemory(GuestFault):
+    """The guest's memory or tables do not fit the limit from the start."""
+
+
+class StackOverflow(GuestFault):
+    """The guest recursed deeper than its stack limit."""
+
+
+class Trapped(GuestFault):
+    """The guest ended itself: unreachable code, an access outside its memory, a division by zero."""
+
+
+class InvalidAnswer(GuestFault):
+    """What the guest returned is not an answer of its ABI."""
+
+
+class Ungranted(GuestFault):
+    """The answer uses something that the owner did not grant."""
+
+
+class OutsideGrant(GuestFault):
+    """The answer uses a grant but breaks its constraint."""
+
+
+class HostError(WasmguardError):
+    """A fault of ours or of the machine."""
+
+
+class CacheError(HostError):
+    """A file in the private cache is missing, foreign, or not what was written there."""
+
+
+class PlanStale(HostError):
+    """The plan was made from another configuration, engine or module file than there is now."""

@@ -1,0 +1,64 @@
+"""Events: what an agent tells us, under one set of names whoever the agent is.
+
+The names are Claude Code's, which policy authors already know. Other agents' payloads are brought to them by their
+dialect. An event is kept whole: fields that we do not know go to the policies as they came.
+
+What an event can do is a property of its name (`GATING`): an answer to one of these stops something. Every other event,
+known or not, is only observed.
+"""
+
+from __future__ import annotations
+
+from wasmguard.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+GATING = frozenset(
+    {"PreToolUse", "PermissionRequest", "UserPromptSubmit", "PreCompact", "Stop", "SubagentStop", "ConfigChange"}
+)
+"""Events whose answer can stop something: when in doubt, stop it."""
+
+STOPPING = frozenset({"Stop", "SubagentStop"})
+"""Gating events where a deny means "go on working". A guard that always fails must not keep an agent running for ever,
+so here a fault is answered like no opinion: the one documented exception to failing closed."""
+
+REWRITABLE = frozenset({"PreToolUse"})
+"""Events whose tool input may be replaced."""
+
+TOOL_GATES = frozenset({"PreToolUse", "PermissionRequest"})
+"""Gating events that carry `tool_name` and `tool_input`."""
+
+
+class Event(Value):
+    """One thing that happened, or is about to, in an agent."""
+
+    name: str
+    """`hook_event_name`: PreToolUse, Stop, …"""
+
+    agent: str
+    """Which agent sent it, by its dialect's name: `claude`."""
+
+    fields: Mapping[str, Any]
+    """The whole payload under Claude Code's field names, unknown ones included."""
+
+    time: int = 0
+    """When we got it, Unix milliseconds. Recorded, so that a replay is exact."""
+
+    @property
+    def tool(self) -> str | None:
+        """`tool_name`, or None for an event that is not about a tool."""
+        name = self.fields.get("tool_name")
+        return name if isinstance(name, str) else None
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """`tool_input`, empty for an event that has none."""
+        given = self.fields.get("tool_input")
+        return given if isinstance(given, dict) else {}
+
+    def with_input(self, tool_input: Mapping[str, Any]) -> Event:
+        """The same event about another tool input."""
+        return self.replaced(fields={**self.fields, "tool_input": tool_input})

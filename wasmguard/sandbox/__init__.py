@@ -1,0 +1,1 @@
+"""The cell: the only place that knows wasmtime."""

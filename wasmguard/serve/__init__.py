@@ -1,0 +1,1 @@
+"""What runs beside an agent: the hook command and, later, its relatives."""
