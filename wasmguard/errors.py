@@ -56,6 +56,9 @@ class EventError(WasmguardError):
 class GuestFault(WasmguardError):
     """The policy could not answer, or gave an answer that does not count."""
 
+    fuel: int | None = None
+    """What the guest had burned by then; None where nobody could measure it."""
+
 
 class OutOfFuel(GuestFault):
     """The guest executed more than its fuel limit."""

@@ -1,0 +1,121 @@
+"""Each switch by a module that must be refused, and the clock that ends guests."""
+
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+import wasmtime
+
+from wasmguard.limits import MIB
+from wasmguard.sandbox import engine
+from wasmguard.sandbox.engine import COMPONENT_SWITCHES, SWITCHES, Clock, Engine, Setup, ticks
+from wasmguard.sandbox.library import Library, find
+from wasmguard.sandbox.portable import configuration
+
+REFUSED = {
+    "wasm_threads": "(module (memory 1 1 shared) (func (drop (i32.atomic.load (i32.const 0)))))",
+    "shared_memory": "(module (memory 1 1 shared))",
+    "wasm_memory64": "(module (memory i64 1))",
+    "wasm_multi_memory": "(module (memory 1) (memory 1))",
+    "wasm_tail_call": "(module (func $f (return_call $f)))",
+    "wasm_exceptions": "(module (tag $t) (func (throw $t)))",
+    "wasm_gc": "(module (type $s (struct (field i32))) (func (drop (struct.new_default $s))))",
+    "gc_support": "(module (func (param externref)))",
+    "wasm_function_references": "(module (type $f (func)) (func (param (ref $f))))",
+    "wasm_stack_switching": "(module (type $f (func)) (type $c (cont $f)) (func (drop (ref.null $c))))",
+    "wasm_custom_page_sizes": "(module (memory 1 1 (pagesize 1)))",
+    "wasm_wide_arithmetic": "(module (func (param i64 i64 i64 i64) (result i64 i64) "
+    "(i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3))))",
+    "wasm_relaxed_simd": "(module (func (param v128 v128) (result v128) "
+    "(i8x16.relaxed_swizzle (local.get 0) (local.get 1))))",
+    "wasm_component_model": "(component)",
+}
+
+
+@pytest.mark.parametrize("switch", REFUSED)
+def test_what_is_switched_off_is_refused(switch):
+    assert SWITCHES[switch] is False
+    module = wasmtime.wat2wasm(REFUSED[switch])
+    build = wasmtime.component.Component if switch == "wasm_component_model" else wasmtime.Module
+    with pytest.raises(wasmtime.WasmtimeError):
+        build(wasmtime.Engine(configuration(Setup())), bytes(module))
+
+
+def test_an_asynchronous_component_is_refused():
+    text = '(component (import "f" (func $f async)) )'
+    with pytest.raises(wasmtime.WasmtimeError):
+        component = bytes(wasmtime.wat2wasm(text))
+        wasmtime.component.Component(wasmtime.Engine(configuration(Setup(kind="component"))), component)
+
+
+def test_components_differ_from_core_modules_in_two_switches():
+    differ = {name for name in SWITCHES if SWITCHES[name] != COMPONENT_SWITCHES[name]}
+    assert differ == {"wasm_component_model", "wasm_multi_memory"}
+
+
+def test_every_switch_exists_in_the_library():
+    library = Library(find())
+    for kind in ("core", "component"):
+        for name, value in Setup(kind=kind).switches.items():
+            library.setter(name, value)
+
+
+def test_the_guard_behind_a_memory_is_never_zero_with_the_pool():
+    assert engine.GUARD >= 64 * 2**10
+
+
+def test_compiled_code_of_another_setup_has_another_identity():
+    assert Setup().identity != Setup(kind="component").identity != Setup(reservation=32 * MIB).identity
+    assert Setup().identity == Setup(stack=512 * 2**10).identity
+
+
+def test_a_clock_limit_is_never_cut_short():
+    assert [ticks(ms) for ms in (1, 10, 50, 100)] == [2, 2, 6, 11]
+
+
+def test_the_clock_ticks_only_while_guests_run(monkeypatch):
+    monkeypatch.setattr(engine, "TICK", 0.001)
+    bumps = []
+    clock = Clock(lambda: bumps.append(1))
+    time.sleep(0.02)
+    assert bumps == []
+    monkeypatch.setattr(engine, "monotonic", lambda: 0.0)
+    clock.start()
+    while len(bumps) < 5:
+        time.sleep(0.001)
+    monkeypatch.setattr(engine, "monotonic", lambda: 1e9)
+    while not clock._asleep:
+        time.sleep(0.001)
+    before = len(bumps)
+    time.sleep(0.02)
+    assert len(bumps) <= before + 1
+    monkeypatch.setattr(engine, "monotonic", lambda: 0.0)
+    clock.start()
+    while len(bumps) < before + 5:
+        time.sleep(0.001)
+
+
+def test_the_pool_is_used_where_address_space_is_free():
+    assert Engine(Library(find()), Setup(), 2).allocator == "pooling"
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20))
+from wasmguard.sandbox.engine import Engine, Setup
+from wasmguard.sandbox.library import Library
+print(Engine(Library(sys.argv[1]), Setup(), 64).allocator)
+"""
+
+
+def test_little_address_space_means_the_other_allocator_not_an_abort():
+    done = subprocess.run([sys.executable, "-c", LIMITED, find()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "on-demand\n"), done.stderr
+
+
+def test_threads_with_little_stack_are_refused(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (512 * 2**10, 512 * 2**10))
+    with pytest.raises(engine.HostError, match="too little stack"):
+        Engine(Library(find()), Setup(), 1)

@@ -1,0 +1,124 @@
+"""Tests for the loop that asks: whom, in which order, and whom again.
+
+Policies here are tables from file path to answer, so every round can be read.
+"""
+
+from itertools import product
+
+import pytest
+
+from wasmguard.chain import decided
+from wasmguard.decision import Effect, Verdict
+from wasmguard.event import Event
+from wasmguard.limits import ROUNDS
+
+
+class Said:
+    """A policy that looks up its answer by `file_path`: an effect, or a new path; it remembers what it was asked."""
+
+    def __init__(self, name, answers=None, *, default=Effect.PASS, shadow=False):
+        self.name, self.answers, self.default, self.shadow, self.asked = name, answers or {}, default, shadow, []
+
+    def ask(self, event):
+        path = event.input["file_path"]
+        self.asked.append(path)
+        answer = self.answers.get(path, self.default)
+        if isinstance(answer, Effect):
+            return Verdict(policy=self.name, effect=answer)
+        return Verdict(policy=self.name, rewrite={**event.input, "file_path": answer})
+
+
+def write(path):
+    return Event(name="PreToolUse", agent="claude", fields={"tool_name": "Write", "tool_input": {"file_path": path}})
+
+
+def test_nobody_to_ask_is_a_pass():
+    assert decided([], write("/a")).effect is Effect.PASS
+
+
+def test_policies_are_asked_in_the_owners_order_about_what_the_earlier_ones_left():
+    first, second = Said("first", {"/a": "/b"}), Said("second")
+    decision = decided([first, second], write("/a"))
+    assert (first.asked, second.asked) == (["/a", "/b"], ["/b"])
+    assert decision.rewrite == {"file_path": "/b"}
+
+
+def test_a_guard_before_a_redirect_judges_both_inputs():
+    guard, redirect = Said("guard"), Said("redirect", {"/a": "/b"})
+    decided([guard, redirect], write("/a"))
+    assert guard.asked == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("guard_first", [True, False])
+def test_a_rewrite_cannot_slip_past_a_guard_in_either_order(guard_first):
+    guard, redirect = Said("guard", {"/b": Effect.DENY}), Said("redirect", {"/a": "/b"})
+    order = [guard, redirect] if guard_first else [redirect, guard]
+    assert decided(order, write("/a")).effect is Effect.DENY
+
+
+def test_a_deny_ends_the_asking():
+    after = Said("after")
+    decision = decided([Said("no", {"/a": Effect.DENY}), after], write("/a"))
+    assert (decision.effect, after.asked) == (Effect.DENY, [])
+
+
+def test_an_allow_before_a_rewrite_vouches_for_nothing():
+    assert decided([Said("yes", {"/a": Effect.ALLOW}), Said("moves", {"/a": "/b"})], write("/a")).effect is Effect.PASS
+
+
+def test_an_allow_of_the_final_input_counts():
+    assert decided([Said("moves", {"/a": "/b"}), Said("yes", {"/b": Effect.ALLOW})], write("/a")).effect is Effect.ALLOW
+
+
+def test_a_rewrite_that_changes_nothing_is_no_rewrite():
+    decision = decided([Said("yes", {"/a": Effect.ALLOW}), Said("idle", {"/a": "/a"})], write("/a"))
+    assert (decision.effect, decision.rewrite) == (Effect.ALLOW, None)
+
+
+def test_there_and_back_again_is_no_rewrite_of_the_call():
+    there = Said("there", {"/a": "/b"})
+    back = Said("back", {"/b": "/a"})
+    once = iter(["/b"])
+    there.ask = lambda event: Verdict(policy="there", rewrite={"file_path": p}) if (p := next(once, None)) else Verdict(
+        policy="there"
+    )
+    assert decided([there, back], write("/a")).rewrite is None
+
+
+def test_policies_that_never_rest_are_denied_by_wasmguard():
+    decision = decided([Said("ping", {"/a": "/b"}), Said("pong", {"/b": "/a"})], write("/a"))
+    assert decision.effect is Effect.DENY
+    assert [v.policy for v in decision.because] == ["wasmguard"]
+    assert f"no rest after {ROUNDS} rounds" in decision.reason
+
+
+def test_a_chain_of_rewrites_comes_to_rest_within_the_rounds():
+    decision = decided([Said("steps", {"/a": "/b", "/b": "/c"}), Said("sees")], write("/a"))
+    assert decision.rewrite == {"file_path": "/c"}
+
+
+def test_a_shadowed_policy_is_asked_about_the_original_and_never_obeyed():
+    shadow = Said("shadow", default=Effect.DENY, shadow=True)
+    decision = decided([shadow, Said("moves", {"/a": "/b"})], write("/a"))
+    assert (decision.effect, shadow.asked) == (Effect.PASS, ["/a"])
+    assert [v.policy for v in decision.verdicts if v.shadow] == ["shadow"]
+
+
+def test_every_verdict_is_kept_in_the_order_it_was_given():
+    decision = decided([Said("guard"), Said("moves", {"/a": "/b"})], write("/a"))
+    assert [v.policy for v in decision.verdicts] == ["guard", "moves", "guard", "moves"]
+
+
+def test_whoever_rewrites_whatever_every_policy_has_judged_the_call_that_runs():
+    """All chains of two policies over three paths, each answering each path in each way: 5^6 = 15 625."""
+    answers = ["/a", "/b", "/c", Effect.PASS, Effect.DENY]
+    for said in product(answers, repeat=6):
+        policies = [
+            Said("p", dict(zip(("/a", "/b", "/c"), said[:3], strict=True))),
+            Said("q", dict(zip(("/a", "/b", "/c"), said[3:], strict=True))),
+        ]
+        decision = decided(policies, write("/a"))
+        final = decision.rewrite["file_path"] if decision.rewrite else "/a"
+        if decision.effect is not Effect.DENY:
+            assert all(p.asked[-1] == final for p in policies)
+            assert all(p.answers[final] in (final, Effect.PASS) for p in policies)

@@ -1,0 +1,117 @@
+"""The front desk: each command is its arguments, one call, and what is printed.
+
+Exit codes: 0 as asked; 1 the answer is no; 2 wrong usage, and for `serve` a block.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wasmguard import __version__, places
+from wasmguard.errors import WasmguardError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STYLES: dict[str, dict[str, Any]] = {
+    "title": {"bold": True},
+    "deny": {"fg": "red", "bold": True},
+    "rewrite": {"fg": "yellow", "bold": True},
+    "pass": {"fg": "green", "bold": True},
+    "old": {"fg": "red"},
+    "new": {"fg": "green"},
+    "plain": {},
+}
+
+
+class FrontDesk(click.Group):
+    """Says every error of ours in one line, and ends with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WasmguardError as error:
+            for line in str(error).splitlines():
+                click.echo(f"wasmguard: {line}", err=True)
+            ctx.exit(1)
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--config PATH`, as every command has it."""
+    return click.option(
+        "--config",
+        metavar="PATH",
+        help="The configuration file. [default: $WASMGUARD_CONFIG, else wasmguard.toml in the user's config folder]",
+    )(command)
+
+
+@click.group(cls=FrontDesk, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="wasmguard")
+def main() -> None:
+    """A guard for AI coding agents.
+
+    Untrusted policies, WebAssembly modules in any language, allow, ask, deny or rewrite what an agent is about to do.
+    """
+
+
+@main.command()
+def demo() -> None:
+    """Show three recorded tool calls decided by the policies that are shipped."""
+    from wasmguard.workshop.demo import demonstration
+
+    for style, text in demonstration():
+        click.secho(text, **STYLES[style])
+
+
+@main.command()
+@config_option
+def lock(config: str | None) -> None:
+    """Check the configuration, compile its policies and pin them by digest."""
+    from wasmguard.lock import lock as locked
+
+    path = places.config_file(config)
+    outcome = locked(path, repin=True)
+    for policy in outcome.policies:
+        if policy.before is None:
+            what = "pinned"
+        else:
+            what = "unchanged" if policy.before == policy.sha256 else f"changed, was {policy.before[:12]}"
+        took = f", compiled in {policy.seconds:.2f} s" if policy.seconds else ""
+        click.echo(f"{policy.name}: {policy.reference} {policy.sha256[:12]} {what}{took}")
+        for notice in policy.notices:
+            click.echo(f"  note: {notice}")
+    click.echo(f"locked {path}")
+
+
+@main.command()
+@config_option
+def check(config: str | None) -> None:
+    """Explain in words who is asked about what, and what a failure does."""
+    from wasmguard.workshop.check import explained
+
+    for line in explained(places.config_file(config)):
+        click.echo(line)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON schema of wasmguard.toml, for editors."""
+    from wasmguard.config import schema as written
+
+    click.echo(json.dumps(written(), indent=2))
+
+
+@main.command()
+@config_option
+def serve(config: str | None) -> None:
+    """Answer one hook event: JSON on stdin, JSON on stdout.
+
+    This is what an agent runs. Whatever goes wrong, the answer is a deny: in the event's own JSON with exit code 0, or,
+    where the event cannot even be named, with exit code 2.
+    """
+    from wasmguard.serve import hook
+
+    hook.main(["--config", config] if config else [])

@@ -1,0 +1,169 @@
+"""The guard: what knows both the chain and the sandbox.
+
+One event goes in, one decision comes out, whatever happens: everything that a guest, its files or its cache can cause
+becomes a verdict of the policy it belongs to, and a bug of ours becomes a DENY in our own name.
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter_ns, time_ns
+
+from wasmguard import places, plan
+from wasmguard.agents import claude
+from wasmguard.chain import decided
+from wasmguard.decision import Effect, Verdict, refused
+from wasmguard.errors import EventError, GuestFault, PlanStale, WasmguardError
+from wasmguard.event import Event
+from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
+from wasmguard.guest.grants import Grants, answered
+from wasmguard.limits import Limits
+from wasmguard.sandbox.cell import SLOTS, Cell
+from wasmguard.sandbox.engine import Setup
+from wasmguard.text import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Self
+
+    from wasmguard.decision import Decision
+    from wasmguard.plan import Plan, PlannedPolicy
+    from wasmguard.sandbox.cell import Guest
+
+    Encoding = Callable[[Event, frozenset[str] | None], bytes]
+
+
+class Guard:
+    """A locked configuration, ready to decide. One guard serves many threads and sessions."""
+
+    def __init__(self, locked: Plan, *, slots: int = SLOTS) -> None:
+        """Use the plan *locked*; at most *slots* policies run at the same time. `load` is the usual way here."""
+        self.plan = locked
+        setups = {kind: Setup(**setup) for kind, setup in locked.setups.items()}
+        cell, encoded = Cell(locked.made["library"], setups, slots), _Encoder()
+        self.policies = tuple(Policy(planned, cell, encoded) for planned in locked.policies)
+        self._routes: dict[tuple[str, str | None], tuple[Policy, ...]] = {}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None, *, slots: int = SLOTS) -> Self:
+        """The guard of the configuration file *path*, or of the usual one. A file that was never locked is locked first.
+
+        Raises:
+            ConfigError: if the configuration cannot be used.
+            BundleError: if a policy's files cannot be used, or its bytes are not the ones that were locked.
+            HostError: if the machine does not let us.
+        """
+        config = places.config_file(os.fspath(path) if path is not None else None)
+        try:
+            return cls(plan.read(config), slots=slots)
+        except PlanStale:
+            from wasmguard.lock import lock
+
+            return cls(lock(config, repin=False).plan, slots=slots)
+
+    def decide(self, event: Event | Mapping[str, Any]) -> Decision:
+        """What may happen next. Never raises: what cannot be decided is denied.
+
+        *event* is Claude Code's hook input as a mapping, or an `Event`.
+        """
+        try:
+            if not isinstance(event, Event):
+                event = claude.from_mapping(event, time=time_ns() // 1_000_000)
+            return decided(self._concerned(event), event)
+        except EventError as error:
+            return refused(str(error))
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not let a tool run
+            return refused(f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
+
+    async def adecide(self, event: Event | Mapping[str, Any]) -> Decision:
+        """`decide` in a thread, for callers whose event loop must go on."""
+        from asyncio import to_thread
+
+        return await to_thread(self.decide, event)
+
+    def close(self) -> None:
+        """Let go of the policies. The guard cannot decide afterwards."""
+        self.policies = ()
+        self._routes.clear()
+        self._concerned = _closed  # type: ignore[method-assign]  # a closed guard must refuse, not pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _concerned(self, event: Event) -> tuple[Policy, ...]:
+        """The policies that are asked about *event*, in the owner's order."""
+        route = event.name, event.tool
+        if route not in self._routes:
+            if len(self._routes) > 1000:  # tool names come from outside
+                self._routes.clear()
+            self._routes[route] = tuple(p for p in self.policies if p.judges(*route))
+        return self._routes[route]
+
+
+class Policy:
+    """One planned policy, its guest loaded when it is first asked."""
+
+    def __init__(self, planned: PlannedPolicy, cell: Cell, encoded: Encoding) -> None:
+        self.name, self.shadow = planned.name, planned.shadow
+        self._planned, self._cell, self._encoded = planned, cell, encoded
+        self._limits = Limits(**planned.limits)
+        self._grants = Grants.from_data(planned.grants)
+        self._settings = encode_settings(planned.settings)
+        self._reads = None if planned.reads is None else frozenset(planned.reads)
+        self._on_fault = Effect.ASK if planned.on_fault == "ask" else Effect.DENY
+        self._guest: Guest | None = None
+
+    def judges(self, event: str, tool: str | None) -> bool:
+        """Whether it is asked about events of this name and tool."""
+        return event in self._planned.events and (
+            tool is None or self._planned.tools is None or any(_matches(tool, t) for t in self._planned.tools)
+        )
+
+    def ask(self, event: Event) -> Verdict:
+        """What it says about *event*. Whatever goes wrong on the way is a fault: DENY, or ASK if its owner said so."""
+        begun, fuel = perf_counter_ns(), None
+        try:
+            guest = self._guest or self._load()
+            answer, fuel = guest.evaluate(request(self._encoded(event, self._reads), self._settings))
+            verdict = answered(self.name, decode_answer(answer), event, self._grants)
+        except GuestFault as fault:
+            verdict = Verdict.failed(self.name, str(fault), self._on_fault)
+            fuel = fault.fuel if fuel is None else fuel
+        except WasmguardError as error:  # its files, its cache, or an event that cannot be encoded
+            verdict = Verdict.failed(self.name, str(error), self._on_fault)
+        return verdict.replaced(fuel=fuel, microseconds=(perf_counter_ns() - begun) / 1000)
+
+    def _load(self) -> Guest:
+        planned = self._planned
+        plan.unchanged(planned)
+        code = plan.vault().read(planned.code)
+        self._guest = guest = self._cell.load(planned.kind, code, self._limits, planned.answer)
+        return guest
+
+
+class _Encoder:
+    """Encodes an event once for all policies that read the same fields of it."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[Event | None, dict[frozenset[str] | None, bytes]] = None, {}
+
+    def __call__(self, event: Event, reads: frozenset[str] | None) -> bytes:
+        latest, parts = self._latest  # one read: another thread may replace the pair, never split it
+        if latest is not event:
+            parts = {}
+            self._latest = event, parts
+        if reads not in parts:
+            parts[reads] = encode_event(event, reads)
+        return parts[reads]
+
+
+def _matches(tool: str, pattern: str) -> bool:
+    return tool.startswith(pattern[:-1]) if pattern.endswith("*") else tool == pattern
+
+
+def _closed(_event: Event) -> tuple[Policy, ...]:
+    raise EventError("the guard is closed: load another")

@@ -1,0 +1,235 @@
+"""Locking: from the owner's words to a plan that a hook process can trust.
+
+1. The configuration is read once and checked; the policies' files are read once, and those very bytes are hashed, scanned
+   and compiled.
+2. A policy whose configuration pins a digest must have it, unless the owner locks again by hand (`repin`). When a hook
+   process locks because the configuration changed, bytes that the last plan knew must still be the same: whoever changes
+   a module cannot get it accepted by touching the configuration.
+3. The scan and the ABI check come before the compiler, and the compiler runs in a child that may be killed.
+4. Nothing is written before everything is right; then code, plan and pins, each whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from time import perf_counter
+
+from wasmguard import config as owner
+from wasmguard import plan
+from wasmguard.errors import BundleError, ModuleChanged, ModuleRefused
+from wasmguard.event import GATING
+from wasmguard.guest.bundle import Bundle, open_bundle
+from wasmguard.guest.grants import Grants, Max, OneOf
+from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
+from wasmguard.sandbox import library
+from wasmguard.sandbox.compile import compiled
+from wasmguard.sandbox.engine import Setup
+from wasmguard.sandbox.scan import check_abi, scan
+from wasmguard.value import Value
+
+SHELLS = frozenset({"Bash.command", "Monitor.command", "PowerShell.command"})
+STRONG = SHELLS | {"Write.content", "WebFetch.url", "Agent.prompt", "Workflow.script", "CronCreate.prompt"}
+
+
+class Locked(Value):
+    """What locking one policy came to, for people."""
+
+    name: str
+    reference: str
+    sha256: str
+    before: str | None
+    """The digest it was pinned to; None if it was not pinned."""
+    summary: str
+    size: int
+    seconds: float
+    """Time in the compiler; 0 if the code was in the cache."""
+    notices: tuple[str, ...]
+    """What the owner should know: grants that are strong, missing or useless."""
+
+
+class Outcome(Value):
+    """A plan, and what led to it."""
+
+    plan: plan.Plan
+    policies: tuple[Locked, ...]
+
+
+def lock(path: str, *, repin: bool) -> Outcome:
+    """Check and compile the configuration *path* and keep its plan; with *repin*, accept the modules' bytes as they are
+    now and write their digests into the file.
+
+    Raises:
+        ConfigError: if the configuration cannot be used.
+        BundleError: if a policy's files cannot be used.
+        HostError: if the machine does not let us.
+    """
+    outcome = prepare(path, repin=repin)
+    if repin:
+        owner.write_pins(path, {policy.name: policy.sha256 for policy in outcome.policies})
+        outcome = outcome.replaced(plan=outcome.plan.replaced(digest=plan.digest_of(outcome.plan.config)))
+    plan.write(outcome.plan)
+    return outcome
+
+
+def prepare(path: str, *, repin: bool) -> Outcome:
+    """The plan of the configuration *path*, with its code in the cache, but not yet in force. Raises like `lock`."""
+    settings = owner.load(path)
+    pins = _pins(settings, repin=repin)
+    opened = [_opened(settings, policy, pins.get(policy.name), repin=repin) for policy in settings.policy]
+    found = [(policy, bundle, settings.limits_for(policy, bundle.manifest)) for policy, bundle in opened]
+    shapes = [_checked(policy.name, bundle, limits) for policy, bundle, limits in found]
+    setups = _setups([(kind, limits) for kind, (_, _, limits) in zip(shapes, found, strict=True)])
+    planned, told = [], []
+    for (policy, bundle, limits), kind in zip(found, shapes, strict=True):
+        grants = owner.grants_of(policy)
+        code, seconds = _code(policy.name, bundle, setups[kind], limits)
+        planned.append(_planned(settings, policy, bundle, kind=kind, grants=grants, limits=limits, code=code))
+        told.append(_told(policy, bundle, grants, pins.get(policy.name), seconds))
+    made = plan.Plan(
+        config=os.path.abspath(path),
+        digest=settings.digest,
+        made=plan.made_with(library.find()),
+        setups={kind: setup.as_dict() for kind, setup in setups.items()},
+        event=max([limits.event for _, _, limits in found], default=settings.limits_for(None, None).event),
+        policies=tuple(planned),
+    )
+    return Outcome(plan=made, policies=tuple(told))
+
+
+def _pins(settings: owner.Config, *, repin: bool) -> dict[str, str]:
+    """The digest that each policy must have: the owner's word, else what the last plan saw under the same reference."""
+    pins = {policy.name: policy.sha256 for policy in settings.policy if policy.sha256}
+    if not repin and (before := plan.last(settings.path)):
+        seen = {(policy.name, policy.reference): policy.sha256 for policy in before.policies}
+        known = {p.name: seen[p.name, p.module] for p in settings.policy if (p.name, p.module) in seen}
+        pins = known | pins
+    return pins
+
+
+def _opened(
+    settings: owner.Config, policy: owner.PolicyConfig, pin: str | None, *, repin: bool
+) -> tuple[owner.PolicyConfig, Bundle]:
+    try:
+        bundle = open_bundle(policy.module, settings.base, HARD_MAX.module)
+    except BundleError as error:
+        raise type(error)(f"policy `{policy.name}`: {error}") from None
+    if pin and pin != bundle.sha256 and not repin:
+        raise ModuleChanged(
+            f"policy `{policy.name}`: module `{policy.module}` is not the one that was locked ({pin[:12]} ->"
+            f" {bundle.sha256[:12]}): check it, then run `wasmguard lock`"
+        )
+    return policy, bundle
+
+
+def _checked(name: str, bundle: Bundle, limits: Limits) -> str:
+    """The kind of the module, after scan and ABI check."""
+    try:
+        shape = scan(bundle.module, limits)
+        check_abi(shape, limits)
+    except ModuleRefused as error:
+        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
+    return shape.kind
+
+
+def _setups(guests: list[tuple[str, Limits]]) -> dict[str, Setup]:
+    """One engine for each kind of module, large enough for the largest limits of its policies."""
+    return {
+        kind: Setup(
+            kind=kind,
+            reservation=max(-(-limits.memory // (64 * KIB)) * 64 * KIB for limits in mine) if mine else 16 * MIB,
+            stack=max(limits.stack for limits in mine),
+            table_elements=max(limits.table_elements for limits in mine),
+        )
+        for kind in ("core", "component")
+        if (mine := [limits for other, limits in guests if other == kind])
+    }
+
+
+def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits) -> tuple[str, float]:
+    """The cache's name for the compiled module, and the seconds it took; 0 if it was there."""
+    from importlib.metadata import version
+
+    made = f"{bundle.sha256} {version('wasmtime')} {platform.machine()} {setup.identity}"
+    code, store = f"{hashlib.sha256(made.encode()).hexdigest()[:40]}.code", plan.vault()
+    if store.has(code):
+        return code, 0.0
+    begun = perf_counter()
+    try:
+        store.write(code, compiled(bundle.module, setup, limits))
+    except ModuleRefused as error:
+        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
+    return code, perf_counter() - begun
+
+
+def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
+    settings: owner.Config,
+    policy: owner.PolicyConfig,
+    bundle: Bundle,
+    *,
+    kind: str,
+    grants: Grants,
+    limits: Limits,
+    code: str,
+) -> plan.PlannedPolicy:
+    manifest = bundle.manifest
+    where = f"{settings.path}: policy `{policy.name}`"
+    texts = sum(c.bytes for c in grants.rewrite.values() if isinstance(c, Max))
+    return plan.PlannedPolicy(
+        name=policy.name,
+        reference=policy.module,
+        path=bundle.path,
+        sha256=bundle.sha256,
+        stamp=bundle.stat,
+        kind=kind,
+        code=code,
+        events=tuple(policy.events or (manifest.events if manifest else ("PreToolUse",))),
+        tools=_optional(policy.tools if policy.tools is not None else manifest.tools if manifest else None),
+        reads=_optional(manifest.reads if manifest else None),
+        settings=manifest.settled(policy.settings, where) if manifest else dict(policy.settings),
+        grants=grants.as_data(),
+        on_fault=policy.on_fault,
+        shadow=policy.shadow,
+        limits=limits.as_dict(),
+        answer=limits.answer + texts,
+    )
+
+
+def _optional(names: object) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)  # type: ignore[arg-type]  # lists of names, checked by pydantic
+
+
+def _told(
+    policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str | None, seconds: float
+) -> Locked:
+    return Locked(
+        name=policy.name,
+        reference=policy.module,
+        sha256=bundle.sha256,
+        before=pin,
+        summary=bundle.manifest.summary if bundle.manifest else "",
+        size=len(bundle.module),
+        seconds=seconds,
+        notices=tuple(_notices(policy, bundle, grants)),
+    )
+
+
+def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants) -> list[str]:
+    """What the owner should know about this policy, one sentence each."""
+    notices = []
+    for key, constraint in grants.rewrite.items():
+        if key in SHELLS and getattr(constraint, "silent", False):
+            notices.append(f"it may rewrite `{key}` without anybody seeing it")
+        elif key in STRONG or isinstance(constraint, Max | OneOf):
+            notices.append(f"it may rewrite `{key}`: a strong grant")
+    manifest = bundle.manifest
+    for key in manifest.asks.rewrite if manifest else ():
+        if key not in grants.rewrite:
+            notices.append(f"it asks for `grants.rewrite.\"{key}\"`: without it such a rewrite is a fault, which denies")
+    for event in policy.events or ():
+        if manifest and event not in manifest.events:
+            notices.append(f"it does not say that it can judge `{event}`")
+        if event not in GATING:
+            notices.append(f"`{event}` is only observed: nothing it says there stops anything")
+    return notices

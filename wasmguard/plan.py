@@ -1,0 +1,190 @@
+"""The plan: the owner's configuration, checked once and pinned, as plain data. All that the hot path reads.
+
+`wasmguard lock` writes it (`wasmguard.lock`), a hook process reads it: no TOML, no pydantic, no module scan. It lies in the
+private cache, sealed like compiled code, because it says what a policy may do.
+
+A plan counts only for what it was made from. It is stale when the bytes of the configuration changed, when wasmtime or
+wasmguard was installed anew, or when its format is another. A changed *module* does not make it stale: those bytes are
+refused until the owner locks again (`unchanged`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from wasmguard import places
+from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
+from wasmguard.sandbox.cache import Vault
+from wasmguard.sandbox.library import stamp
+from wasmguard.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+FORMAT = 1
+LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
+
+
+class PlannedPolicy(Value):
+    """One policy as the owner set it up, ready to be asked."""
+
+    name: str
+    reference: str
+    """What the owner wrote as `module`."""
+    path: str
+    """The module file, absolute."""
+    sha256: str
+    stamp: tuple[int, ...]
+    """Size, modification time and inode of the module file when it was hashed."""
+    kind: str
+    """`core` or `component`."""
+    code: str
+    """The name of its compiled code in the cache."""
+    events: tuple[str, ...]
+    tools: tuple[str, ...] | None = None
+    """Tool names, some with a trailing `*`; None for all."""
+    reads: tuple[str, ...] | None = None
+    """The event fields it is sent; None for all."""
+    settings: Mapping[str, Any]
+    grants: Mapping[str, Any]
+    on_fault: str = "deny"
+    shadow: bool = False
+    limits: Mapping[str, int]
+    answer: int
+    """The most bytes of an answer."""
+
+
+class Plan(Value):
+    """A checked configuration, pinned by digests."""
+
+    config: str
+    """The configuration file, absolute."""
+    digest: str
+    """SHA-256 of its bytes."""
+    made: Mapping[str, Any]
+    """What it was made with: format, wasmguard's version, wasmtime's library and its stamp."""
+    setups: Mapping[str, Mapping[str, Any]]
+    """The engine of each kind of module."""
+    event: int
+    """The most bytes of an event."""
+    policies: tuple[PlannedPolicy, ...]
+
+
+def vault() -> Vault:
+    """The private cache of this user."""
+    return Vault(os.path.join(places.cache_dir(), "vault"), places.state_dir())
+
+
+def read(config: str) -> Plan:
+    """The plan of the configuration file *config*, if it still counts.
+
+    Raises:
+        ConfigError: if the configuration cannot be read.
+        PlanStale: if there is none yet, or it was made from something else.
+        CacheError: if it was tampered with.
+    """
+    config = os.path.abspath(config)
+    digest = digest_of(config)
+    store = vault()
+    if not os.path.lexists(os.path.join(store.folder, _name(config))):
+        raise PlanStale(f"`{config}` was never locked: run `wasmguard lock`")
+    plan = _parsed(store.read(_name(config)))
+    if plan is None or plan.made["version"] != _version() or plan.config != config:
+        raise PlanStale("the plan was made by another version of wasmguard: run `wasmguard lock`")
+    if tuple(plan.made["stamp"]) != stamp(plan.made["library"]):
+        raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
+    if plan.digest != digest:
+        raise PlanStale(f"`{config}` changed: run `wasmguard lock`")
+    return plan
+
+
+def last(config: str) -> Plan | None:
+    """The plan of *config* that was written last, whether it still counts or not; None if there is none to be trusted."""
+    try:
+        return _parsed(vault().read(_name(os.path.abspath(config))))
+    except CacheError:
+        return None
+
+
+def write(plan: Plan) -> None:
+    """Keep *plan*.
+
+    Raises:
+        CacheError: if it cannot be written.
+    """
+    data = plan.as_dict() | {"policies": [policy.as_dict() for policy in plan.policies]}
+    vault().write(_name(plan.config), json.dumps(data).encode())
+
+
+def made_with(library: str) -> dict[str, Any]:
+    """What a plan that is made now is made with."""
+    return {"format": FORMAT, "version": _version(), "library": library, "stamp": list(stamp(library))}
+
+
+def unchanged(policy: PlannedPolicy) -> None:
+    """Check that the module file of *policy* still holds the bytes that were locked.
+
+    What runs is the compiled code that was locked, so nothing else could run anyway; but an owner who sees other bytes in
+    the file than those that decide would be misled. The file is read only if its stamp changed.
+
+    Raises:
+        ModuleChanged: if it holds other bytes.
+        BundleError: if it is gone.
+    """
+    try:
+        if stamp_of(os.stat(policy.path)) == tuple(policy.stamp):
+            return
+        with open(policy.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(
+            f"module `{policy.path}` cannot be read: {(error.strerror or 'unknown').lower()}: restore it or lock again"
+        ) from None
+    if digest != policy.sha256:
+        raise ModuleChanged(
+            f"module `{policy.path}` changed since it was locked ({policy.sha256[:12]} -> {digest[:12]}):"
+            " check it, then run `wasmguard lock`"
+        )
+
+
+def stamp_of(seen: os.stat_result) -> tuple[int, int, int]:
+    """Size, modification time and inode: they change when a file is written."""
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino
+
+
+def digest_of(config: str) -> str:
+    """SHA-256 of the configuration's bytes.
+
+    Raises:
+        ConfigError: if there is no such file, or it is too large to be a configuration.
+    """
+    try:
+        with open(config, "rb") as file:
+            data = file.read(LARGEST_CONFIG + 1)
+    except OSError as error:
+        why = (error.strerror or "unknown").lower()
+        raise ConfigError(f"configuration `{config}` cannot be read: {why}: write it or pass --config PATH") from None
+    if len(data) > LARGEST_CONFIG:
+        raise ConfigError(f"configuration `{config}` is over {LARGEST_CONFIG} bytes: pass the right file with --config")
+    return hashlib.sha256(data).hexdigest()
+
+
+def _parsed(data: bytes) -> Plan | None:
+    plan = json.loads(data)
+    if plan["made"]["format"] != FORMAT:
+        return None
+    return Plan(**plan | {"policies": tuple(PlannedPolicy(**policy) for policy in plan["policies"])})
+
+
+def _name(config: str) -> str:
+    return f"{hashlib.sha256(os.fsencode(config)).hexdigest()[:32]}.plan"
+
+
+def _version() -> str:
+    import wasmguard
+
+    return wasmguard.__version__

@@ -1,0 +1,177 @@
+"""One evaluation in a fresh instance, straight over the C API: what every event of a core module costs.
+
+1. A fresh store and instance for every event; the store dies in `finally`, whatever happened, so that nothing is kept
+   and no slot of the pool is lost.
+2. One budget of fuel and one of time for everything: start function, `_initialize`, alloc, evaluate.
+3. Numbers from the guest are made unsigned, then checked against the memory as it is now (it may have grown or moved
+   since), then used. Nothing is clipped.
+4. Both channels of failure are read after every call, the returned error and the trap, and both are cleared.
+
+The call is unchecked: it reads and writes raw slots whatever the function's type is. The types were checked when the
+module was locked, twice, by two readers (`scan` and wasmtime); the compiled code that was checked is the code that is
+loaded, because the cache authenticates it.
+"""
+
+from __future__ import annotations
+
+import _thread
+from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, memmove, string_at
+
+from wasmguard.errors import (
+    CacheError,
+    GuestFault,
+    InvalidAnswer,
+    OutOfFuel,
+    OutOfMemory,
+    OutOfTime,
+    StackOverflow,
+    Trapped,
+)
+from wasmguard.guest import abi
+from wasmguard.sandbox import library as c
+from wasmguard.sandbox.engine import ticks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wasmguard.limits import Limits
+    from wasmguard.sandbox.engine import Engine
+
+U32, U64 = 2**32 - 1, 2**64 - 1
+NAMES = {name: name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE)}
+
+
+class _Buffers:
+    """Room for one evaluation's handles and values. One set for each thread: two threads on one set abort the process."""
+
+    def __init__(self) -> None:
+        self.trapped, self.left = c_void_p(), c_uint64()
+        self.slots = (c_uint64 * (2 * c.RAW_VALUE_BYTES // 8))()  # two raw values: numbers stand at [0] and [2]
+        self._instance = create_string_buffer(c.INSTANCE_BYTES)
+        self._externs = create_string_buffer(4 * c.EXTERN_BYTES)
+        self.trap, self.fuel, self.raw = addressof(self.trapped), addressof(self.left), addressof(self.slots)
+        self.instance, first = addressof(self._instance), addressof(self._externs)
+        self.externs = tuple(first + i * c.EXTERN_BYTES for i in range(4))
+
+
+class _Local(_thread._local):
+    def __init__(self) -> None:
+        self.buffers = _Buffers()
+
+
+class CoreGuest:
+    """A compiled core module, ready to be asked. Safe to share between threads."""
+
+    def __init__(self, engine: Engine, code: bytes, limits: Limits, answer: int) -> None:
+        """Load *code*, which `compile` made and the cache verified; *answer* caps an answer's bytes.
+
+        Raises:
+            CacheError: if it was compiled for another engine.
+        """
+        self._engine, self._limits, self._answer = engine, limits, answer
+        self._library = lib = engine.library
+        self._local = _Local()
+        module, pre = c_void_p(), c_void_p()
+        if error := lib.module_deserialize(engine.pointer, code, len(code), byref(module)):
+            raise CacheError(f"compiled for another engine: {lib.take_error(error)}: run `wasmguard lock`")
+        linker = lib.linker_new(engine.pointer)  # nothing is ever defined in it: no host function exists
+        error = lib.instantiate_pre(linker, module, byref(pre))
+        lib.linker_delete(linker)
+        if error:
+            lib.module_delete(module)
+            raise CacheError(f"the module imports something: {lib.take_error(error)}: run `wasmguard lock`")
+        self._module, self._pre = module, pre.value
+
+    def evaluate(self, request: bytes) -> tuple[bytes, int]:
+        """The guest's answer to *request*, and the fuel it took.
+
+        Raises:
+            GuestFault: whatever the guest did wrong; its `fuel` says what was burned by then.
+        """
+        lib, limits, buffers = self._library, self._limits, self._local.buffers
+        self._engine.clock.start()
+        store = lib.store_new(self._engine.pointer, None, None)
+        try:
+            lib.store_limiter(
+                store, limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories
+            )
+            context = lib.store_context(store)
+            lib.set_fuel(context, limits.fuel)
+            lib.set_epoch_deadline(context, ticks(limits.clock))
+            try:
+                answer = self._asked(context, buffers, request)
+            except OutOfTime:
+                raise
+            except GuestFault as fault:
+                fault.fuel = self._burned(context, buffers)
+                raise
+            return answer, self._burned(context, buffers)
+        finally:
+            lib.store_delete(store)
+
+    def _asked(self, context: int, b: _Buffers, request: bytes) -> bytes:
+        lib, slots, size = self._library, b.slots, len(request)
+        self._done(b, "start", lib.instantiate(self._pre, context, b.instance, b.trap))
+        memory, alloc, evaluate, initialize = b.externs
+        self._export(context, b, abi.MEMORY, memory)
+        self._export(context, b, abi.ALLOC, alloc)
+        self._export(context, b, abi.EVALUATE, evaluate)
+        memory += c.EXTERN_OF
+        if lib.export_get(context, b.instance, NAMES[abi.INITIALIZE], len(abi.INITIALIZE), initialize):
+            self._done(b, abi.INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
+
+        slots[0] = size
+        self._done(b, abi.ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
+        start = slots[0] & U32
+        if not start or start + size > lib.memory_size(context, memory):
+            raise InvalidAnswer(refused_room(start, size))
+        memmove(lib.memory_data(context, memory) + start, request, size)
+
+        slots[0], slots[2] = start, size
+        self._done(b, abi.EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
+        begin, length = slots[0] >> 32, slots[0] & U32
+        if not 0 < length <= self._answer or begin + length > lib.memory_size(context, memory):
+            raise InvalidAnswer(refused_answer(begin, length, self._answer))
+        return string_at(lib.memory_data(context, memory) + begin, length)
+
+    def _export(self, context: int, b: _Buffers, name: str, place: int) -> None:
+        if not self._library.export_get(context, b.instance, NAMES[name], len(name), place):
+            raise CacheError(f"the compiled module lost its export `{name}`: run `wasmguard lock`")
+
+    def _burned(self, context: int, b: _Buffers) -> int:
+        self._library.get_fuel(context, b.fuel)
+        return self._limits.fuel - b.left.value
+
+    def _done(self, b: _Buffers, phase: str, error: int | None) -> None:
+        trap = b.trapped.value
+        if error or trap:
+            b.trapped.value = None  # else the thread's next call would seem to trap
+            if trap:
+                raise trapped(self._library.take_trap(trap), phase, self._limits)
+            raise OutOfMemory(f"cannot start within its limits: {self._library.take_error(error or 0)}")
+
+
+def trapped(code: int | None, phase: str, limits: Limits) -> GuestFault:
+    """The fault that trap *code* of wasmtime means; *phase* is the export that was running."""
+    if code == c.OUT_OF_FUEL:
+        return OutOfFuel(f"out of fuel (limit {limits.fuel:_}): raise `limits.fuel` or fix the policy")
+    if code == c.INTERRUPT:
+        return OutOfTime(f"out of time (limit {limits.clock} ms): raise `limits.clock` or fix the policy")
+    if code == c.STACK_OVERFLOW:
+        return StackOverflow(f"stack overflow in {phase} (limit {limits.stack:_} bytes): the policy recurses too deep")
+    return Trapped(f"trapped in {phase}: {c.TRAPS.get(-1 if code is None else code, f'trap {code}')}")
+
+
+def refused_room(start: int, size: int) -> str:
+    """Why the request could not be put where alloc said."""
+    if not start:
+        return f"{abi.ALLOC} gave no room for {size:_} bytes: raise `limits.memory` or fix the policy"
+    return f"{abi.ALLOC} gave an address outside its memory ({start:#x} for {size:_} bytes)"
+
+
+def refused_answer(begin: int, length: int, cap: int) -> str:
+    """Why the bytes that evaluate named are no answer."""
+    if not length:
+        return "invalid answer: it is empty"
+    if length > cap:
+        return f"invalid answer: {length:_} bytes (limit {cap:_}): raise `limits.answer` or fix the policy"
+    return f"invalid answer: {length:_} bytes at {begin:#x} are outside its memory"

@@ -1,0 +1,171 @@
+"""The same evaluations through wasmtime's public Python API: for components, as fallback, and as the tests' oracle.
+
+A core module gets the same answer, fuel and fault from here as from `call`, more slowly: `WASMGUARD_PORTABLE=1` chooses
+it, and `tests/sandbox/test_differential.py` asks both about every guest there is. Components run only here.
+
+A trap inside a component arrives as `WasmtimeError`, not as `Trap`, and its code only as text in the message; the error
+arm of a component's result arrives as `str`, it is not raised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import wasmtime
+from wasmtime import Trap, WasmtimeError, _ffi, component
+
+from wasmguard.errors import (
+    CacheError,
+    GuestFault,
+    InvalidAnswer,
+    OutOfMemory,
+    OutOfTime,
+)
+from wasmguard.guest import abi
+from wasmguard.sandbox import library as c
+from wasmguard.sandbox.call import U32, U64, refused_answer, refused_room, trapped
+from wasmguard.sandbox.engine import Clock, Setup, configure, ticks
+from wasmguard.text import one_line, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wasmguard.limits import Limits
+
+COMPONENT_TRAPS = {
+    "call stack exhausted": c.STACK_OVERFLOW,
+    "interrupt": c.INTERRUPT,
+    "all fuel consumed by WebAssembly": c.OUT_OF_FUEL,
+}
+
+
+class PortableEngine:
+    """An engine with the on-demand allocator, made and used through the public API, and its clock."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.engine = engine = wasmtime.Engine(configuration(setup))
+        self.clock = Clock(engine.increment_epoch)
+
+
+def configuration(setup: Setup) -> wasmtime.Config:
+    """The public configuration object with every switch of *setup*: compiled code fits both kinds of engine."""
+    config = wasmtime.Config()
+    configure(config.ptr(), setup, lambda name, _: getattr(_ffi, f"{name}_set"))
+    return config
+
+
+class _Portable:
+    """What both kinds of guest share: a fresh store under limits, and faults made of both exception trees."""
+
+    def __init__(self, engine: PortableEngine, limits: Limits, answer: int) -> None:
+        self._engine, self._limits, self._answer = engine, limits, answer
+
+    def evaluate(self, request: bytes) -> tuple[bytes, int]:
+        """The guest's answer to *request*, and the fuel it took. See `CoreGuest.evaluate`."""
+        limits, store = self._limits, wasmtime.Store(self._engine.engine)
+        self._engine.clock.start()
+        try:
+            store.set_limits(limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories)
+            store.set_fuel(limits.fuel)
+            store.set_epoch_deadline(ticks(limits.clock))
+            try:
+                answer = self._asked(store, request)
+            except OutOfTime:
+                raise
+            except GuestFault as fault:
+                fault.fuel = limits.fuel - store.get_fuel()
+                raise
+            return answer, limits.fuel - store.get_fuel()
+        finally:
+            store.close()
+
+    def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
+        raise TypeError("the kind of guest decides")
+
+    def _done(self, phase: str, call: Callable[[], Any]) -> Any:
+        """What *call* returns; its failure as a fault that names *phase*."""
+        try:
+            return call()
+        except Trap as trap:
+            code = trap.trap_code
+            raise trapped(code.value if code else None, phase, self._limits) from None
+        except WasmtimeError as error:
+            message = str(error).strip()
+            if "wasm trap:" in message:
+                why = message.rpartition("wasm trap:")[2].strip()
+                raise trapped(_code_of(why), phase, self._limits) from None
+            raise OutOfMemory(f"cannot start within its limits: {one_line(message, 200)}") from None
+
+
+class PortableCoreGuest(_Portable):
+    """A core module behind the public API."""
+
+    def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
+        super().__init__(engine, limits, answer)
+        try:
+            self._module = wasmtime.Module.deserialize(engine.engine, code)
+        except WasmtimeError as error:
+            raise CacheError(f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`") from None
+        self._linker = wasmtime.Linker(engine.engine)
+
+    def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
+        instance = self._done("start", lambda: self._linker.instantiate(store, self._module))
+        exports, size = instance.exports(store), len(request)
+        memory, alloc, evaluate = exports[abi.MEMORY], exports[abi.ALLOC], exports[abi.EVALUATE]
+        if abi.INITIALIZE in exports:
+            self._done(abi.INITIALIZE, lambda: exports[abi.INITIALIZE](store))
+        start = self._done(abi.ALLOC, lambda: alloc(store, size)) & U32
+        if not start or start + size > memory.data_len(store):
+            raise InvalidAnswer(refused_room(start, size))
+        memory.write(store, request, start)
+        packed = self._done(abi.EVALUATE, lambda: evaluate(store, _signed(start), size)) & U64
+        begin, length = packed >> 32, packed & U32
+        if not 0 < length <= self._answer or begin + length > memory.data_len(store):
+            raise InvalidAnswer(refused_answer(begin, length, self._answer))
+        return bytes(memory.read(store, begin, begin + length))
+
+
+class ComponentGuest(_Portable):
+    """A component of the world in `guest.abi`."""
+
+    def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
+        super().__init__(engine, limits, answer)
+        try:
+            self._component = component.Component.deserialize(engine.engine, code)
+        except WasmtimeError as error:
+            raise CacheError(f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`") from None
+        self._linker = component.Linker(engine.engine)
+
+    def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
+        instance = self._done("start", lambda: self._linker.instantiate(store, self._component))
+        evaluate = instance.get_func(store, abi.COMPONENT_EXPORT)
+        if evaluate is None:
+            raise CacheError(f"the compiled component lost its export `{abi.COMPONENT_EXPORT}`: run `wasmguard lock`")
+        said = self._done(abi.COMPONENT_EXPORT, lambda: evaluate(store, request))
+        if isinstance(said, str):
+            raise InvalidAnswer(f"the policy reports an error (untrusted text): {quoted(one_line(said, 500))}")
+        if not 0 < len(said) <= self._answer:
+            raise InvalidAnswer(refused_answer(0, len(said), self._answer))
+        return bytes(said)
+
+
+def _code_of(why: str) -> int | None:
+    """The trap code that a component's message means. Text is all there is: the binding drops the code."""
+    return next((code for text, code in COMPONENT_TRAPS.items() if text in why), _NAMED.get(why.splitlines()[0]))
+
+
+_NAMED = {
+    "out of bounds memory access": 1,
+    "undefined element: out of bounds table access": 3,
+    "uninitialized element": 4,
+    "indirect call type mismatch": 5,
+    "integer overflow": 6,
+    "integer divide by zero": 7,
+    "invalid conversion to integer": 8,
+    "wasm `unreachable` instruction executed": 9,
+}
+
+
+def _signed(number: int) -> int:
+    return number - 2**32 if number >= 2**31 else number

@@ -1,0 +1,65 @@
+"""What a hook process decides, behind the wall of `serve.hook`.
+
+Each function returns an exit code, the answer for standard output and a complaint for standard error. The exit code is 0
+where the answer says everything, and 2 where the event's name is not known: then only 2 is sure to block.
+"""
+
+from __future__ import annotations
+
+from time import time_ns
+
+from wasmguard import places
+from wasmguard.agents import claude
+from wasmguard.errors import EventError, WasmguardError
+from wasmguard.event import GATING, STOPPING
+from wasmguard.guard import Guard
+from wasmguard.text import lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Reply = tuple[int, bytes, bytes]
+
+ANSWERED, BLOCKED = 0, 2
+SLOTS = 2  # guests at a time: one, and room to spare
+USAGE = "usage: wasmguard serve [--config PATH]"
+
+
+def decided(arguments: Sequence[str], raw: bytes) -> Reply:
+    """The answer to the event *raw* under the configuration that *arguments* name."""
+    try:
+        guard = Guard.load(places.config_file(_config(arguments)), slots=SLOTS)
+        if len(raw) > guard.plan.event:
+            raise EventError(
+                f"the event has {len(raw):_} bytes, more than the limit of {guard.plan.event:_}: raise `limits.event`"
+            )
+        event = claude.parse(raw, time=time_ns() // 1_000_000)
+        return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
+    except WasmguardError as error:
+        return refusal(raw, str(error))
+
+
+def refusal(raw: bytes, why: str) -> Reply:
+    """The answer to an event that cannot be decided: deny in the event's own form if it can stop anything."""
+    name, why = claude.name_of(raw), lines(f"wasmguard: {why}", 4_000)
+    answer = claude.encode(claude.refusal(name, why))
+    if name is None:
+        return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
+    heard = name in GATING and name not in STOPPING
+    return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _config(arguments: Sequence[str]) -> str | None:
+    """The path after `--config`. Parsed by hand: click would double the time a hook takes."""
+    rest = list(arguments)
+    path = None
+    while rest:
+        word = rest.pop(0)
+        if word == "--config" and rest:
+            path = rest.pop(0)
+        elif word.startswith("--config="):
+            path = word.removeprefix("--config=")
+        else:
+            raise EventError(f"unknown argument `{word}`: {USAGE}")
+    return path
