@@ -174,7 +174,6 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
     code: str,
 ) -> plan.PlannedPolicy:
     manifest = bundle.manifest
-    where = f"{settings.path}: policy `{policy.name}`"
     texts = sum(c.bytes for c in grants.rewrite.values() if isinstance(c, Max))
     return plan.PlannedPolicy(
         name=policy.name,
@@ -187,7 +186,7 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
         events=tuple(policy.events or (manifest.events if manifest else ("PreToolUse",))),
         tools=_optional(policy.tools if policy.tools is not None else manifest.tools if manifest else None),
         reads=_optional(manifest.reads if manifest else None),
-        settings=manifest.settled(policy.settings, where) if manifest else dict(policy.settings),
+        settings=manifest.settled(policy.settings, settings.where(policy)) if manifest else dict(policy.settings),
         grants=grants.as_data(),
         on_fault=policy.on_fault,
         shadow=policy.shadow,

@@ -10,13 +10,13 @@ refused until the owner locks again (`unchanged`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 
 from wasmguard import places
 from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
-from wasmguard.sandbox.cache import Vault
+from wasmguard.sandbox.cache import Vault, digest
+from wasmguard.limits import HARD_MAX
 from wasmguard.sandbox.library import stamp
 from wasmguard.value import Value
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
+LARGEST_MODULE = HARD_MAX.module
 
 
 class PlannedPolicy(Value):
@@ -64,7 +65,7 @@ class Plan(Value):
     config: str
     """The configuration file, absolute."""
     digest: str
-    """SHA-256 of its bytes."""
+    """A digest of its bytes, see `digest_of`."""
     made: Mapping[str, Any]
     """What it was made with: format, wasmguard's version, wasmtime's library and its stamp."""
     setups: Mapping[str, Mapping[str, Any]]
@@ -88,7 +89,7 @@ def read(config: str) -> Plan:
         CacheError: if it was tampered with.
     """
     config = os.path.abspath(config)
-    digest = digest_of(config)
+    now = digest_of(config)
     store = vault()
     if not os.path.lexists(os.path.join(store.folder, _name(config))):
         raise PlanStale(f"`{config}` was never locked: run `wasmguard lock`")
@@ -97,7 +98,7 @@ def read(config: str) -> Plan:
         raise PlanStale("the plan was made by another version of wasmguard: run `wasmguard lock`")
     if tuple(plan.made["stamp"]) != stamp(plan.made["library"]):
         raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
-    if plan.digest != digest:
+    if plan.digest != now:
         raise PlanStale(f"`{config}` changed: run `wasmguard lock`")
     return plan
 
@@ -139,16 +140,22 @@ def unchanged(policy: PlannedPolicy) -> None:
         if stamp_of(os.stat(policy.path)) == tuple(policy.stamp):
             return
         with open(policy.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            now = _sha256(file.read(LARGEST_MODULE + 1))
     except OSError as error:
         raise BundleError(
             f"module `{policy.path}` cannot be read: {(error.strerror or 'unknown').lower()}: restore it or lock again"
         ) from None
-    if digest != policy.sha256:
+    if now != policy.sha256:
         raise ModuleChanged(
-            f"module `{policy.path}` changed since it was locked ({policy.sha256[:12]} -> {digest[:12]}):"
+            f"module `{policy.path}` changed since it was locked ({policy.sha256[:12]} -> {now[:12]}):"
             " check it, then run `wasmguard lock`"
         )
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib  # loads OpenSSL: only when a file was written anew
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def stamp_of(seen: os.stat_result) -> tuple[int, int, int]:
@@ -157,7 +164,7 @@ def stamp_of(seen: os.stat_result) -> tuple[int, int, int]:
 
 
 def digest_of(config: str) -> str:
-    """SHA-256 of the configuration's bytes.
+    """A digest of the configuration's bytes.
 
     Raises:
         ConfigError: if there is no such file, or it is too large to be a configuration.
@@ -170,7 +177,7 @@ def digest_of(config: str) -> str:
         raise ConfigError(f"configuration `{config}` cannot be read: {why}: write it or pass --config PATH") from None
     if len(data) > LARGEST_CONFIG:
         raise ConfigError(f"configuration `{config}` is over {LARGEST_CONFIG} bytes: pass the right file with --config")
-    return hashlib.sha256(data).hexdigest()
+    return digest(data)
 
 
 def _parsed(data: bytes) -> Plan | None:
@@ -181,7 +188,7 @@ def _parsed(data: bytes) -> Plan | None:
 
 
 def _name(config: str) -> str:
-    return f"{hashlib.sha256(os.fsencode(config)).hexdigest()[:32]}.plan"
+    return f"{digest(os.fsencode(config))[:32]}.plan"
 
 
 def _version() -> str:

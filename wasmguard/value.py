@@ -22,16 +22,19 @@ class Value:
     """A record whose annotations are its fields; class attributes are their defaults."""
 
     _fields: tuple[str, ...] = ()
+    _names: frozenset[str] = frozenset()
     _required: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
         cls._fields = tuple(cls.__annotations__)
+        cls._names = frozenset(cls._fields)
         cls._required = frozenset(name for name in cls._fields if not hasattr(cls, name))
 
     def __init__(self, **fields: Any) -> None:
-        unknown, missing = fields.keys() - set(self._fields), self._required - fields.keys()
-        if unknown or missing:
-            raise TypeError(f"{type(self).__name__}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+        given = fields.keys()
+        if not (given <= self._names and given >= self._required):
+            unknown, missing = sorted(given - self._names), sorted(self._required - given)
+            raise TypeError(f"{type(self).__name__}: unknown {unknown}, missing {missing}")
         self.__dict__.update(fields)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -41,7 +44,7 @@ class Value:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.as_dict() == other.as_dict()  # type: ignore[attr-defined]  # same type
+        return type(other) is type(self) and self.as_dict() == other.as_dict()
 
     def __hash__(self) -> int:
         return hash(tuple(self.as_dict().values()))

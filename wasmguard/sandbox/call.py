@@ -147,7 +147,7 @@ class CoreGuest:
             b.trapped.value = None  # else the thread's next call would seem to trap
             if trap:
                 raise trapped(self._library.take_trap(trap), phase, self._limits)
-            raise OutOfMemory(f"cannot start within its limits: {self._library.take_error(error or 0)}")
+            raise refused_by_engine(phase, self._library.take_error(error or 0))
 
 
 def trapped(code: int | None, phase: str, limits: Limits) -> GuestFault:
@@ -159,6 +159,13 @@ def trapped(code: int | None, phase: str, limits: Limits) -> GuestFault:
     if code == c.STACK_OVERFLOW:
         return StackOverflow(f"stack overflow in {phase} (limit {limits.stack:_} bytes): the policy recurses too deep")
     return Trapped(f"trapped in {phase}: {c.TRAPS.get(-1 if code is None else code, f'trap {code}')}")
+
+
+def refused_by_engine(phase: str, message: str) -> GuestFault:
+    """The fault that an error of wasmtime means which is no trap: at the start, only a limit refuses a checked module."""
+    if phase == "start":
+        return OutOfMemory(f"cannot start within its limits: {message}: raise `limits.memory` or `limits.table_elements`")
+    return Trapped(f"failed in {phase}: {message}")
 
 
 def refused_room(start: int, size: int) -> str:

@@ -12,8 +12,8 @@ The binary format is that of the component model, `design/mvp/Binary.md`.
 from __future__ import annotations
 
 from wasmguard.guest.abi import COMPONENT_HEADER
-from wasmguard.sandbox.caps import COMPONENTS, DEPTH, ENTRIES, MODULES, NESTED, SECTIONS, TOGETHER
-from wasmguard.sandbox.core_module import CoreModule, Part
+from wasmguard.sandbox.caps import COMPONENTS, DEPTH, ENTRIES, MODULES, NESTED, OUTER, SECTIONS, TOGETHER
+from wasmguard.sandbox.core_module import ONLY_THE_ABI, CoreModule, Part
 from wasmguard.sandbox.reader import Reader, shown
 
 CUSTOM, CORE_MODULE, COMPONENT, START, IMPORT, EXPORT, LAST = 0, 1, 4, 9, 10, 11, 12  # section ids
@@ -89,10 +89,12 @@ class Component(Part):
     def _imports(self, section: Reader) -> None:
         for _ in range(section.count("imports", ENTRIES, "a policy may import nothing")):
             self.imports.append(("", _name(section), _kind(section)))
+            if len(self.imports) > OUTER:  # over all sections of this kind
+                section.refuse(f"has more than {OUTER} imports: a policy may import nothing")
         section.finish()
 
     def _exports(self, section: Reader) -> None:
-        for _ in range(section.count("exports", ENTRIES, "export only what the guest ABI names")):
+        for _ in range(section.count("exports", ENTRIES, ONLY_THE_ABI)):
             name, kind = _name(section), _sort(section)
             section.u32()  # its index; the engine checks the type of what stands there
             if section.byte():  # an ascribed type follows
@@ -100,6 +102,8 @@ class Component(Part):
             if name in self.exports:
                 section.refuse(f"exports `{shown(name)}` twice: build it again")
             self.exports[name] = kind
+            if len(self.exports) > OUTER:
+                section.refuse(f"has more than {OUTER} exports: {ONLY_THE_ABI}")
         section.finish()
 
 

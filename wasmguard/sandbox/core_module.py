@@ -27,6 +27,7 @@ VALUE_TYPES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128",
 KNOWN_VALUES, KNOWN_REFERENCES = bytes(VALUE_TYPES), bytes([0x70, 0x6F])
 KINDS = ("func", "table", "memory", "global")
 PRODUCERS = 16  # fields, and tools in each: three fields are specified, and a toolchain has a handful of tools
+ONLY_THE_ABI = "export only what the guest ABI names"
 NO_PROPOSALS = "build it without proposals (GC, exceptions, typed references, custom page sizes)"
 
 Names = tuple[str, str, str]  # module, name, kind of an import; or field, name, version of a producer: raw text
@@ -170,7 +171,7 @@ class CoreModule(Part):
 
     def _exports(self, section: Reader) -> None:
         spaces = (len(self.functions), len(self.tables), len(self.memories), self.globals)
-        for _ in range(section.count("exports", self.caps.exports, "export only what the guest ABI names")):
+        for _ in range(section.count("exports", self.caps.exports, ONLY_THE_ABI)):
             name, kind, index = section.name(), section.byte(), section.u32()
             if kind >= len(KINDS):
                 section.refuse(f"exports `{shown(name)}` of kind {kind}: {NO_PROPOSALS}")

@@ -109,7 +109,7 @@ class Engine:
         self.library, self.setup = library, setup
         config = library.config_new()
         configure(config, setup, library.setter)
-        self.allocator = "pooling" if _room_for(slots * (setup.reservation + GUARD)) else "on-demand"
+        self.allocator = "pooling" if slots > 1 and _room_for(slots * (setup.reservation + GUARD)) else "on-demand"
         if self.allocator == "pooling":
             self._pool(config, slots)
         self.pointer = library.engine_new(config)  # eats the configuration

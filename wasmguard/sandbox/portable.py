@@ -18,12 +18,11 @@ from wasmguard.errors import (
     CacheError,
     GuestFault,
     InvalidAnswer,
-    OutOfMemory,
     OutOfTime,
 )
 from wasmguard.guest import abi
 from wasmguard.sandbox import library as c
-from wasmguard.sandbox.call import U32, U64, refused_answer, refused_room, trapped
+from wasmguard.sandbox.call import U32, U64, refused_answer, refused_by_engine, refused_room, trapped
 from wasmguard.sandbox.engine import Clock, Setup, configure, ticks
 from wasmguard.text import one_line, quoted
 
@@ -95,7 +94,7 @@ class _Portable:
             if "wasm trap:" in message:
                 why = message.rpartition("wasm trap:")[2].strip()
                 raise trapped(_code_of(why), phase, self._limits) from None
-            raise OutOfMemory(f"cannot start within its limits: {one_line(message, 200)}") from None
+            raise refused_by_engine(phase, one_line(message, 200)) from None
 
 
 class PortableCoreGuest(_Portable):
@@ -118,7 +117,8 @@ class PortableCoreGuest(_Portable):
         start = self._done(abi.ALLOC, lambda: alloc(store, size)) & U32
         if not start or start + size > memory.data_len(store):
             raise InvalidAnswer(refused_room(start, size))
-        memory.write(store, request, start)
+        if size:  # the binding refuses to write nothing at the end of a memory
+            memory.write(store, request, start)
         packed = self._done(abi.EVALUATE, lambda: evaluate(store, _signed(start), size)) & U64
         begin, length = packed >> 32, packed & U32
         if not 0 < length <= self._answer or begin + length > memory.data_len(store):

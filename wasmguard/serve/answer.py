@@ -1,7 +1,7 @@
 """What a hook process decides, behind the wall of `serve.hook`.
 
-Each function returns an exit code, the answer for standard output and a complaint for standard error. The exit code is 0
-where the answer says everything, and 2 where the event's name is not known: then only 2 is sure to block.
+Each function returns an exit code, the answer for standard output and a complaint for standard error. The exit code is
+0 where the answer says everything, and 2 where the event's name is not known: then only 2 is sure to block.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from wasmguard.agents import claude
 from wasmguard.errors import EventError, WasmguardError
 from wasmguard.event import GATING, STOPPING
 from wasmguard.guard import Guard
-from wasmguard.text import lines
+from wasmguard.text import lines, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wasmguard.event import Event
+
     Reply = tuple[int, bytes, bytes]
 
 ANSWERED, BLOCKED = 0, 2
-SLOTS = 2  # guests at a time: one, and room to spare
+SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
 USAGE = "usage: wasmguard serve [--config PATH]"
 
 
@@ -30,14 +32,12 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     """The answer to the event *raw* under the configuration that *arguments* name."""
     try:
         guard = Guard.load(places.config_file(_config(arguments)), slots=SLOTS)
-        if len(raw) > guard.plan.event:
-            raise EventError(
-                f"the event has {len(raw):_} bytes, more than the limit of {guard.plan.event:_}: raise `limits.event`"
-            )
-        event = claude.parse(raw, time=time_ns() // 1_000_000)
+        event = _event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except WasmguardError as error:
         return refusal(raw, str(error))
+    except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
+        return refusal(raw, f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
 
 
 def refusal(raw: bytes, why: str) -> Reply:
@@ -48,6 +48,12 @@ def refusal(raw: bytes, why: str) -> Reply:
         return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
     heard = name in GATING and name not in STOPPING
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _event(raw: bytes, most: int) -> Event:
+    if len(raw) > most:
+        raise EventError(f"the event has {len(raw):_} bytes, more than the limit of {most:_}: raise `limits.event`")
+    return claude.parse(raw, time=time_ns() // 1_000_000)
 
 
 def _config(arguments: Sequence[str]) -> str | None:

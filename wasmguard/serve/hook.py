@@ -1,12 +1,13 @@
 """The hook command: one event on stdin, one answer on stdout, whatever happens in between.
 
-Claude Code lets the tool run when a hook crashes, hangs, prints a stray byte or prints nothing, so the work is done behind
-a wall. This process is the wall:
+Claude Code lets the tool run when a hook crashes, hangs, prints a stray byte or prints nothing, so the work is done
+behind a wall. This process is the wall:
 
 1. It takes standard output away from everything else: whatever anybody prints goes to standard error.
 2. It reads the event, then forks. The child imports, loads, decides and sends one framed answer through a pipe.
 3. A child that dies (a crash of the engine, no memory left, a bug), hangs, or sends half a frame has refused.
-4. It writes one JSON object, in one piece, and exits with 0; or, where the agent could not read that, with 2, which blocks.
+4. It writes one JSON object, in one piece, and exits with 0; or, where the agent could not read that, with 2, which
+   blocks.
 5. It answers for signals too. Only SIGKILL cannot be answered; for that, hooks are installed with `onFailure: "block"`.
 
 Until the fork this module imports nothing of ours, so that even a broken installation refuses. Stop events are the
@@ -16,17 +17,19 @@ exception: what cannot be decided there is answered `{}`, or a failing guard wou
 from __future__ import annotations
 
 import os
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
+
+    Reply = tuple[int, bytes, bytes]  # exit code, standard output, standard error
 
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
-DEADLINE = 25  # seconds until the answer is "no": hooks are installed with a timeout of 30; locking a file takes seconds
+DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
+NOTHING = b"{}\n"  # no opinion
 
 FALLBACK = (
     b'{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny",'
@@ -40,25 +43,26 @@ class _Refused(Exception):
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Answer the event on stdin and end the process."""
-    out, raw = -1, b""
+    out, raw = -1, bytearray()
     try:
         try:
             out = _own_stdout()
             _expect_signals()
-            raw = _all_of(0)
-            code, answer, complaint = _supervised(lambda: _decided(arguments, raw))
+            _read(0, raw)
+            reply = _supervised(lambda: _decided(arguments, bytes(raw)), out)
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer
-            code, answer, complaint = _refusal(raw, _why(error))
-        _finish(out, code, answer, complaint)
+            reply = _refusal(raw, _why(error))
+        _finish(out, raw, reply)
     finally:
         os._exit(BLOCKED)  # a second failure, such as a signal while refusing
 
 
 def _own_stdout() -> int:
-    """A private descriptor of standard output; descriptor 1 is standard error from here on.
+    """A private descriptor of standard output, or -1 if it is closed; descriptor 1 is standard error from here on.
 
     Closed descriptors are filled first, or the next file that is opened would take their number and our answer.
     """
+    closed = False
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -66,9 +70,8 @@ def _own_stdout() -> int:
             empty = os.open(os.devnull, os.O_RDWR)
             if empty != descriptor:
                 os.dup2(empty, descriptor)
-            if descriptor == 1:
-                raise _Refused("standard output is closed") from None
-    out = os.dup(1)
+            closed = closed or descriptor == 1
+    out = -1 if closed else os.dup(1)
     os.dup2(2, 1)
     return out
 
@@ -87,27 +90,26 @@ def _expect_signals() -> None:
         signal.setitimer(signal.ITIMER_REAL, DEADLINE)
 
 
-def _all_of(descriptor: int) -> bytes:
-    parts, size = [], 0
+def _read(descriptor: int, into: bytearray) -> None:
+    """Read to the end. What came before a failure stays in *into*: it may name the event."""
     while part := os.read(descriptor, PIPE):
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST:
-            raise _Refused(f"the event is larger than {LARGEST >> 20} MiB")
-    return b"".join(parts)
+        into += part
+        if len(into) > LARGEST:
+            raise _Refused(f"the event is larger than {LARGEST >> 20} MiB: split what the tool call carries")
 
 
-def _supervised(decide: Callable[[], tuple[int, bytes, bytes]]) -> tuple[int, bytes, bytes]:
-    """What *decide* returns in a child process; see `_frame`."""
+def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
+    """What *decide* returns in a child process, which does not get *out*; see `_frame`."""
     if not hasattr(os, "fork"):
         return decide()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _work(decide, writing)
-    os.close(writing)
+        _work(decide, writing, out)
+    frame = bytearray()
     try:
-        frame = _all_of(reading)
+        os.close(writing)
+        _read(reading, frame)
     except BaseException:
         import signal
 
@@ -120,7 +122,7 @@ def _supervised(decide: Callable[[], tuple[int, bytes, bytes]]) -> tuple[int, by
     return _unframed(frame)
 
 
-def _work(decide: Callable[[], tuple[int, bytes, bytes]], writing: int) -> NoReturn:
+def _work(decide: Callable[[], Reply], writing: int, out: int) -> NoReturn:
     """The child's life. It leaves without the interpreter's farewell, which could print or hang."""
     status = 70  # EX_SOFTWARE
     try:
@@ -128,6 +130,8 @@ def _work(decide: Callable[[], tuple[int, bytes, bytes]], writing: int) -> NoRet
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGXCPU):
             signal.signal(number, signal.SIG_DFL)
+        if out >= 0:
+            os.close(out)  # if this process outlives its parent, nobody must wait for more output
         _write(writing, _frame(*decide()))
         status = 0
     finally:
@@ -139,44 +143,43 @@ def _frame(code: int, answer: bytes, complaint: bytes) -> bytes:
     return bytes([code]) + len(answer).to_bytes(8, "big") + len(complaint).to_bytes(8, "big") + answer + complaint
 
 
-def _unframed(frame: bytes) -> tuple[int, bytes, bytes]:
+def _unframed(frame: bytearray) -> Reply:
     length, rest = int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:17], "big")
     if len(frame) < 17 or len(frame) != 17 + length + rest or frame[0] not in (ANSWERED, BLOCKED):
         raise _Refused("the deciding process sent half an answer")
-    answer = frame[17 : 17 + length]
+    answer = bytes(frame[17 : 17 + length])
     if not (answer.startswith(b"{") and answer.endswith(b"}\n")):
         raise _Refused("the deciding process sent no JSON object")
-    return frame[0], answer, frame[17 + length :]
+    return frame[0], answer, bytes(frame[17 + length :])
 
 
-def _decided(arguments: Sequence[str], raw: bytes) -> tuple[int, bytes, bytes]:
+def _decided(arguments: Sequence[str], raw: bytes) -> Reply:
     """The child's work: everything else is imported from here."""
     from wasmguard.serve.answer import decided
 
     return decided(arguments, raw)
 
 
-def _refusal(raw: bytes, why: str) -> tuple[int, bytes, bytes]:
+def _refusal(raw: bytearray, why: str) -> Reply:
     """What to print when there is no decision: the event's own form of deny, or `{}` where nothing can be stopped."""
     try:
         from wasmguard.serve.answer import refusal
 
-        return refusal(raw, why)
+        return refusal(bytes(raw), why)
     except BaseException:  # noqa: BLE001  # our own installation is broken
         stop = b'"hook_event_name":"Stop"' in raw or b'"hook_event_name":"SubagentStop"' in raw
         if stop and b'"tool_name"' not in raw:  # a tool input could contain that text
-            return ANSWERED, b"{}\n", b""
+            return ANSWERED, NOTHING, b""
         return BLOCKED, FALLBACK, f"wasmguard: {why}: and its installation is broken: reinstall it\n".encode()
 
 
-def _finish(out: int, code: int, answer: bytes, complaint: bytes) -> NoReturn:
+def _finish(out: int, raw: bytearray, reply: Reply) -> NoReturn:
+    code, answer, complaint = reply
     try:
-        if out < 0:
-            raise OSError("standard output is closed")
         _write(out, answer)
     except BaseException:  # noqa: BLE001  # an answer that nobody can read is no answer
-        code = BLOCKED
-        complaint = complaint or b"wasmguard: refused, because its answer cannot be written to standard output\n"
+        _, answer, complaint = _refusal(raw, "its answer cannot be written to standard output: give it a pipe")
+        code = ANSWERED if answer == NOTHING else BLOCKED  # where nothing can be stopped, silence says the same
     try:
         _write(2, complaint)
     finally:
@@ -193,7 +196,8 @@ def _why(error: BaseException) -> str:
     if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, OSError):
-        return f"{(error.strerror or type(error).__name__).lower()}: the event cannot be read or no process can be started"
+        why = (error.strerror or type(error).__name__).lower()
+        return f"{why}: it cannot read the event or start a process: free memory, files and processes"
     return f"internal error: {type(error).__name__}"
 
 

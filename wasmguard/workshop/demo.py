@@ -11,9 +11,9 @@ import os
 import shutil
 import tempfile
 import textwrap
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wasmguard import places
 from wasmguard.agents import claude
 from wasmguard.decision import Effect
 from wasmguard.guard import Guard
@@ -39,7 +39,7 @@ def demonstration() -> Iterator[tuple[str, str]]:
     """
     with tempfile.TemporaryDirectory(prefix="wasmguard-demo-") as folder:
         config = shutil.copy(os.path.join(RECORDED, "wasmguard.toml"), folder)
-        with places.moved_to(folder):
+        with _home_in(folder):
             outcome = lock(config, repin=False)
             yield from _introduction(outcome)
             with Guard.load(config) as guard:
@@ -47,6 +47,18 @@ def demonstration() -> Iterator[tuple[str, str]]:
                     event = _recorded(tool)
                     guard.decide(event)  # once to load the module: what is shown is a warm decision
                     yield from _call(number, event, guard.decide(event))
+
+
+@contextmanager
+def _home_in(folder: str) -> Iterator[None]:
+    """Cache and state in *folder* meanwhile, whatever platform's variables name them."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"), folder))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _recorded(tool: str) -> Event:

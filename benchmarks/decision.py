@@ -1,0 +1,105 @@
+"""A warm decision, and the public wasmtime API doing the same evaluation, turn by turn in one run.
+
+    python benchmarks/decision.py [ROUNDS]
+
+Every row is one small Write event through a fresh instance of a shipped policy. `ours` is `Guard.decide`: event checks,
+encoding, chain, evaluation, decoding, grants and path rules. `public` is only encoding, evaluation and decoding through
+wasmtime-py as one would write it first. Medians and minima in microseconds; the machine may be busy, compare within a row.
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+from time import perf_counter_ns
+
+import msgpack
+import wasmtime
+
+EVENT = {
+    "session_id": "4bef8f8b-ce88-4ead-a908-16158175668b",
+    "transcript_path": "/home/dev/.claude/projects/-home-dev-project/4bef8f8b-ce88-4ead-a908-16158175668b.jsonl",
+    "cwd": "/home/dev/project",
+    "permission_mode": "default",
+    "hook_event_name": "PreToolUse",
+    "tool_name": "Write",
+    "tool_input": {"file_path": "/home/dev/data/new.txt", "content": "N\n"},
+    "tool_use_id": "toolu_e99624c690ac40e599e81623",
+}
+ROWS = {
+    "tool-gate, passes": ("tool-gate", 'settings = { deny_commands = ["rm -rf"] }', "/home/dev/data/new.txt"),
+    "path-redirect, passes": ("path-redirect", "", "/sandbox/home/dev/data/new.txt"),
+    "path-redirect, rewrites": (
+        "path-redirect",
+        'grants.rewrite."Write.file_path" = { within = "/sandbox" }',
+        "/home/dev/data/new.txt",
+    ),
+}
+WARM_UP = 300
+
+
+def guard_of(folder: str, policy: str, more: str):  # type: ignore[no-untyped-def]
+    from wasmguard import Guard
+
+    path = os.path.join(folder, f"{policy}-{len(more)}.toml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f'[[policy]]\nname = "it"\nmodule = "builtin:{policy}"\n{more}\n')
+    return Guard.load(path)
+
+
+def public_of(policy: str):  # type: ignore[no-untyped-def]
+    """The same evaluation through the public API: default allocator, fuel, epoch and memory limit as ours."""
+    from wasmguard.guest.bundle import builtin_dir
+
+    config = wasmtime.Config()
+    config.consume_fuel = config.epoch_interruption = True
+    engine = wasmtime.Engine(config)
+    with open(os.path.join(builtin_dir(), policy, "policy.wasm"), "rb") as file:
+        module = wasmtime.Module(engine, file.read())
+    linker = wasmtime.Linker(engine)
+
+    def evaluate(event: dict) -> dict:  # type: ignore[type-arg]
+        data = msgpack.packb({"abi": 1, "event": event, "settings": {}, "state": None})
+        store = wasmtime.Store(engine)
+        try:
+            store.set_limits(memory_size=16 << 20)
+            store.set_fuel(20_000_000)
+            store.set_epoch_deadline(100)
+            exports = linker.instantiate(store, module).exports(store)
+            start = exports["wasmguard_alloc"](store, len(data))
+            exports["memory"].write(store, data, start)
+            packed = exports["wasmguard_evaluate"](store, start, len(data)) & (2**64 - 1)
+            begin, size = packed >> 32, packed & (2**32 - 1)
+            return msgpack.unpackb(exports["memory"].read(store, begin, begin + size))
+        finally:
+            store.close()
+
+    return evaluate
+
+
+def timed(call, event) -> float:  # type: ignore[no-untyped-def]
+    begun = perf_counter_ns()
+    call(event)
+    return (perf_counter_ns() - begun) / 1000
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
+    print(f"{rounds} rounds, {len(json.dumps(EVENT))} bytes of event, wasmtime {wasmtime.__file__ and '50'}, median/min us")
+    print(f"{'':26}{'ours':>14}{'public API':>16}{'ratio':>8}{'fuel':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
+        for name, (policy, more, path) in ROWS.items():
+            event = EVENT | {"tool_input": EVENT["tool_input"] | {"file_path": path}}
+            guard, public = guard_of(folder, policy, more), public_of(policy)
+            for _ in range(WARM_UP):
+                guard.decide(event), public(event)
+            ours, theirs = zip(*((timed(guard.decide, event), timed(public, event)) for _ in range(rounds)), strict=True)
+            a, b = statistics.median(ours), statistics.median(theirs)
+            fuel = sum(v.fuel for v in guard.decide(event).verdicts)
+            print(f"{name:26}{a:7.1f}/{min(ours):6.1f}{b:9.1f}/{min(theirs):6.1f}{a / b:8.2f}{fuel:10_}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+;; Its memory has 64-bit addresses. Must: refused by check_abi and by the engine.
+(module
+  (memory (export "memory") i64 1)
+  (data (i64.const 16) "\81\a6effect\a4pass")  ;; 13 bytes
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (i64.const 0x10_0000000d)))

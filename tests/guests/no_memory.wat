@@ -1,0 +1,6 @@
+;; Has no memory. Must: refused by check_abi.
+(module
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (i64.const 0x10_0000000d)))  ;; pointer 16, length 13

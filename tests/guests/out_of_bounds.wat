@@ -1,0 +1,7 @@
+;; Reads behind the end of its memory. Must: fault Trapped.
+(module
+  (memory (export "memory") 1)
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (i64.load (i32.const 0xfffffff0))))

@@ -1,0 +1,9 @@
+;; Uses an instruction of relaxed SIMD, whose result depends on the processor. Must: refused by the engine.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\81\a6effect\a4pass")  ;; 13 bytes
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 -1 -1)))
+    (i64.const 0x10_0000000d)))

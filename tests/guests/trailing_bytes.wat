@@ -1,0 +1,8 @@
+;; A second object stands behind its answer. Must: fault InvalidAnswer.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\81\a6effect\a4pass\c0")  ;; 14 bytes
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (i64.const 0x10_0000000e)))  ;; pointer 16, length 14

@@ -1,0 +1,9 @@
+;; Exports one function more, of a v128: wasmtime aborts where it is asked for that type. Must: refused by check_abi.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\81\a6effect\a4pass")  ;; 13 bytes
+  (func (export "more") (param v128))
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (i64.const 0x10_0000000d)))  ;; pointer 16, length 13

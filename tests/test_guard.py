@@ -1,0 +1,212 @@
+"""The guard end to end, on guests small enough to read: one event in, one decision out, whatever happens."""
+
+import asyncio
+import os
+
+import pytest
+
+from wasmguard import Effect, Guard
+from wasmguard.errors import ConfigError, ModuleChanged
+from wasmguard.guard import _matches
+
+WRITE = {
+    "hook_event_name": "PreToolUse",
+    "tool_name": "Write",
+    "tool_input": {"file_path": "/etc/x", "content": "x"},
+    "cwd": "/",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+
+
+@pytest.fixture
+def configured(tmp_path, assembled):
+    """Writes a configuration with one policy for each named guest, and returns its path."""
+
+    def write(*names, **extra):
+        blocks = []
+        for name in names:
+            (tmp_path / f"{name}.wasm").write_bytes(assembled(name))
+            more = "\n".join(f"{key} = {value}" for key, value in extra.get(name, {}).items())
+            blocks.append(f'[[policy]]\nname = "{name.replace("_", "-")}"\nmodule = "{name}.wasm"\n{more}\n')
+        path = tmp_path / "wasmguard.toml"
+        path.write_text("\n".join(blocks))
+        return path
+
+    return write
+
+
+def test_a_pass_a_deny_an_ask(configured):
+    for name, effect in (("pass", Effect.PASS), ("deny", Effect.DENY), ("ask", Effect.ASK), ("empty_map", Effect.PASS)):
+        with Guard.load(configured(name)) as guard:
+            assert guard.decide(WRITE).effect is effect
+
+
+def test_an_allow_counts_only_with_its_grant(configured):
+    assert Guard.load(configured("allow")).decide(WRITE).effect is Effect.PASS
+    granted = configured("allow", allow={"grants.effects": '["deny", "ask", "allow"]'})
+    assert Guard.load(granted).decide(WRITE).effect is Effect.ALLOW
+
+
+def test_a_rewrite_without_a_grant_denies(configured):
+    decision = Guard.load(configured("rewrite_constant")).decide(WRITE)
+    assert (decision.effect, decision.rewrite, decision.faulted) == (Effect.DENY, None, True)
+
+
+def test_a_granted_rewrite_changes_one_field_of_the_original(configured):
+    path = configured(
+        "rewrite_constant", rewrite_constant={'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
+    )
+    decision = Guard.load(path).decide(WRITE)
+    assert decision.rewrite == {"file_path": "/sandbox/moved", "content": "x"}
+    assert decision.effect is Effect.PASS
+
+
+def test_a_rewrite_is_judged_again_by_the_policies_before_it(configured):
+    path = configured(
+        "pass", "rewrite_constant", rewrite_constant={'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
+    )
+    said = Guard.load(path).decide(WRITE).verdicts
+    assert [v.policy for v in said] == ["pass", "rewrite-constant", "pass", "rewrite-constant"]
+
+
+@pytest.mark.parametrize("name", ["unreachable", "loop_evaluate", "truncated_answer", "bad_effect", "alloc_zero", "recursion"])
+def test_a_policy_that_fails_denies_and_is_named(configured, name):
+    decision = Guard.load(configured(name)).decide(WRITE)
+    assert (decision.effect, decision.faulted) == (Effect.DENY, True)
+    assert decision.reason.startswith(f"policy `{name.replace('_', '-')}`: ")
+
+
+def test_the_owner_may_let_a_failing_policy_ask_but_not_less(configured):
+    decision = Guard.load(configured("unreachable", unreachable={"on_fault": '"ask"'})).decide(WRITE)
+    assert decision.effect is Effect.ASK
+    with pytest.raises(ConfigError, match="on_fault"):
+        Guard.load(configured("unreachable", unreachable={"on_fault": '"allow"'}))
+
+
+def test_a_verdict_says_what_it_cost(configured):
+    (verdict,) = Guard.load(configured("pass")).decide(WRITE).verdicts
+    assert verdict.fuel > 0 < verdict.microseconds
+
+
+def test_a_shadowed_policy_is_recorded_but_not_obeyed(configured):
+    decision = Guard.load(configured("deny", deny={"shadow": "true"})).decide(WRITE)
+    assert (decision.effect, [v.shadow for v in decision.verdicts]) == (Effect.PASS, [True])
+
+
+def test_policies_are_asked_only_about_their_events_and_tools(configured):
+    path = configured("deny", deny={"events": '["PreToolUse"]', "tools": '["Write", "mcp__*"]'})
+    guard = Guard.load(path)
+    assert guard.decide(WRITE).effect is Effect.DENY
+    assert guard.decide(WRITE | {"tool_name": "mcp__files__put"}).effect is Effect.DENY
+    assert guard.decide(WRITE | {"tool_name": "Read"}).effect is Effect.PASS
+    assert guard.decide({"hook_event_name": "UserPromptSubmit", "prompt": "x"}).effect is Effect.PASS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, {"hook_event_name": 7}, WRITE | {"tool_name": None}, WRITE | {"tool_input": []}, WRITE | {1: 2}, "text", None],
+)
+def test_an_event_that_cannot_be_understood_is_denied(configured, event):
+    assert Guard.load(configured("pass")).decide(event).effect is Effect.DENY
+
+
+def test_a_number_that_no_policy_could_read_is_denied(configured):
+    decision = Guard.load(configured("pass")).decide(WRITE | {"tool_input": {"n": 2**70}})
+    assert (decision.effect, decision.faulted) == (Effect.DENY, True)
+
+
+def test_a_lone_surrogate_is_decided(configured):
+    decision = Guard.load(configured("pass")).decide(WRITE | {"tool_input": {"content": "\ud800"}})
+    assert decision.effect is Effect.PASS
+
+
+def test_a_bug_of_ours_denies(configured, monkeypatch):
+    guard = Guard.load(configured("pass"))
+    monkeypatch.setattr("wasmguard.guard.decided", lambda *_: 1 / 0)
+    decision = guard.decide(WRITE)
+    assert decision.effect is Effect.DENY
+    assert "internal error: ZeroDivisionError" in decision.reason
+
+
+def test_a_bug_while_a_policy_is_asked_denies(configured, monkeypatch):
+    guard = Guard.load(configured("pass"))
+    monkeypatch.setattr("wasmguard.guard.answered", lambda *_: 1 / 0)
+    assert guard.decide(WRITE).effect is Effect.DENY
+
+
+def test_a_closed_guard_denies(configured):
+    guard = Guard.load(configured("pass"))
+    guard.close()
+    assert guard.decide(WRITE).effect is Effect.DENY
+
+
+def test_a_coroutine_gets_the_same_decision(configured):
+    guard = Guard.load(configured("deny"))
+    assert asyncio.run(guard.adecide(WRITE)).effect is guard.decide(WRITE).effect
+
+
+def test_the_portable_implementation_decides_the_same(configured, monkeypatch):
+    path = configured("deny", "pass")
+    direct = Guard.load(path).decide(WRITE)
+    monkeypatch.setenv("WASMGUARD_PORTABLE", "1")
+    portable = Guard.load(path).decide(WRITE)
+    assert (direct.effect, direct.reason) == (portable.effect, portable.reason)
+    assert [v.fuel for v in direct.verdicts] == [v.fuel for v in portable.verdicts]
+
+
+def test_core_modules_and_components_stand_in_one_chain(configured):
+    path = configured("component_pass", "deny", component_pass={"limits.profile": '"roomy"'})
+    decision = Guard.load(path).decide(WRITE)
+    assert [v.policy for v in decision.verdicts] == ["component-pass", "deny"]
+    assert [v.fault for v in decision.verdicts] == ["", ""]
+
+
+def test_module_bytes_that_changed_since_the_lock_deny(configured, tmp_path, assembled):
+    guard = Guard.load(configured("deny"))
+    (tmp_path / "deny.wasm").write_bytes(assembled("pass"))
+    decision = guard.decide(WRITE)
+    assert (decision.effect, decision.faulted) == (Effect.DENY, True)
+    assert "changed since it was locked" in decision.reason
+    assert "run `wasmguard lock`" in decision.reason
+
+
+def test_touching_the_configuration_does_not_get_changed_bytes_accepted(configured, tmp_path, assembled):
+    path = configured("deny")
+    Guard.load(path)
+    (tmp_path / "deny.wasm").write_bytes(assembled("pass"))
+    path.write_text(path.read_text() + "\n# touched\n")
+    with pytest.raises(ModuleChanged, match="not the one that was locked"):
+        Guard.load(path)
+
+
+def test_a_module_that_is_only_written_anew_still_runs(configured, tmp_path, assembled):
+    guard = Guard.load(configured("pass"))
+    (tmp_path / "pass.wasm").write_bytes(assembled("pass"))
+    os.utime(tmp_path / "pass.wasm", ns=(1, 1))
+    assert guard.decide(WRITE).effect is Effect.PASS
+
+
+def test_a_deleted_module_denies(configured, tmp_path):
+    guard = Guard.load(configured("pass"))
+    (tmp_path / "pass.wasm").unlink()
+    assert guard.decide(WRITE).effect is Effect.DENY
+
+
+def test_compiled_code_that_was_tampered_with_denies(configured, tmp_path):
+    guard = Guard.load(configured("pass"))
+    (code,) = (tmp_path / "home").rglob("*.code")
+    code.write_bytes(code.read_bytes()[:-1] + b"!")
+    decision = guard.decide(WRITE)
+    assert (decision.effect, decision.faulted) == (Effect.DENY, True)
+    assert "not what was written there" in decision.reason
+
+
+def test_a_tool_pattern_ends_in_a_star_or_is_a_name():
+    assert _matches("mcp__a__b", "mcp__*")
+    assert _matches("Write", "*")
+    assert not _matches("Writer", "Write")

@@ -1,0 +1,133 @@
+"""The owner's `wasmguard.toml`: who is asked about what, with which grants and limits.
+
+1. The file is read once: a regular file of ours or root's that not everybody may write, at most 1 MiB of UTF-8. It may
+   be a symlink, because that is how people keep their dotfiles; relative paths in it start where the link is.
+2. Nothing is ignored: what is unknown, mistyped, beyond a hard maximum or not in this version is refused.
+3. Limits come in layers, a later one goes before an earlier one: the profile that the policy's manifest asks for, the
+   profile under `[limits]`, single values there, and the policy's own `limits`, again profile first. A profile sets
+   every value, so it replaces all that is below it.
+4. A policy is granted what is written here and nothing else. `deny` and `ask` are no grants: it may always tighten.
+5. All problems are told at once, each with its line and with what to write instead (`wasmguard.config_errors`).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from wasmguard.config_errors import Problem, not_toml, problems, told
+from wasmguard.config_layout import Layout
+from wasmguard.config_limits import LimitsConfig
+from wasmguard.config_pins import write_pins
+from wasmguard.config_tables import File, PolicyConfig
+from wasmguard.decision import Effect
+from wasmguard.errors import ConfigError
+from wasmguard.guest.bundle import OTHERS, read_once
+from wasmguard.guest.grants import Grants
+from wasmguard.guest.manifest import Manifest, TomlSchema
+from wasmguard.limits import DEFAULT, PROFILES, Limits
+from wasmguard.sandbox.cache import digest
+from wasmguard.value import Value
+
+__all__ = ["Config", "PolicyConfig", "grants_of", "load", "schema", "write_pins"]
+
+SCHEMA_ID = "urn:wasmguard:wasmguard.toml:1"
+LARGEST = 2**20  # bytes of wasmguard.toml; an ordinary one has 1 KiB
+
+
+class Config(Value):
+    """A configuration that has been read and checked."""
+
+    path: str
+    """The file, absolute."""
+    digest: str
+    """A digest of its bytes, by which a plan knows it again."""
+    base: str
+    """The folder that relative paths in it start from."""
+    limits: LimitsConfig
+    policy: tuple[PolicyConfig, ...]
+    """The policies, in the order in which they are asked."""
+    lines: Mapping[str, int]
+    """For each policy, by name, the line of its settings."""
+
+    def limits_for(self, policy: PolicyConfig | None, manifest: Manifest | None) -> Limits:
+        """The limits of *policy* (rule 3); without one, those of a policy that has none of its own."""
+        limits = self.limits.over(PROFILES[manifest.limits] if manifest else DEFAULT)
+        return policy.limits.over(limits) if policy else limits
+
+    def where(self, policy: PolicyConfig) -> str:
+        """File, line and policy, for messages about its settings."""
+        return f"{self.path}:{self.lines[policy.name]}: policy `{policy.name}`"
+
+
+def load(path: str) -> Config:
+    """The configuration file *path*.
+
+    Raises:
+        ConfigError: one line for each problem.
+    """
+    try:
+        data, _ = read_once(path, LARGEST, follow=True, refused_mode=OTHERS)
+    except ValueError as error:
+        raise ConfigError(f"configuration `{path}`: {error}, or pass another with --config") from None
+    source = _decoded(path, data)
+    file = _checked(path, source)
+    layout, path = Layout(source), os.path.abspath(path)
+    return Config(
+        path=path,
+        digest=digest(data),
+        base=os.path.dirname(path),
+        limits=file.limits,
+        policy=file.policy,
+        lines={policy.name: layout.line(("policy", at, "settings")) for at, policy in enumerate(file.policy)},
+    )
+
+
+def grants_of(policy: PolicyConfig) -> Grants:
+    """What *policy* is granted, for the gate."""
+    granted = policy.grants
+    return Grants(
+        effects=frozenset({Effect.PASS, *(Effect[name.upper()] for name in granted.effects)}),
+        rewrite={key: grant.constraint() for key, grant in granted.rewrite.items()},
+        permissions=frozenset(granted.permissions),
+    )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of `wasmguard.toml`, for editors."""
+    made = File.model_json_schema(schema_generator=TomlSchema)
+    return {"$schema": TomlSchema.schema_dialect, "$id": SCHEMA_ID, **made}
+
+
+def _decoded(path: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8: save the file as UTF-8") from None
+
+
+def _checked(path: str, source: str) -> File:
+    try:
+        file = File.model_validate(tomllib.loads(source))
+    except ValidationError as error:
+        raise ConfigError(told(path, source, problems(error.errors(include_url=False), schema()))) from None
+    except (ValueError, RecursionError) as error:  # from `tomllib`, which raises ValueError for a huge integer
+        raise ConfigError(not_toml(path, source, error)) from None
+    if twice := _twice(file):
+        raise ConfigError(told(path, source, twice))
+    return file
+
+
+def _twice(file: File) -> list[Problem]:
+    """The names that an earlier policy has already."""
+    names = [policy.name for policy in file.policy]
+    return [
+        (("policy", at, "name"), f"`{name}` is the name of `policy[{names.index(name)}]` already: write another")
+        for at, name in enumerate(names)
+        if names.index(name) != at
+    ]
