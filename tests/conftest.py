@@ -18,3 +18,31 @@ def assembled():
         return bytes(wasmtime.wat2wasm((GUESTS / f"{name}.wat").read_text(encoding="utf-8")))
 
     return assemble
+
+
+@pytest.fixture
+def own_home(tmp_path, monkeypatch):
+    """A home, cache and state of the test's own."""
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def configured(tmp_path, own_home, assembled):
+    """Writes a configuration with one policy for each named guest, and returns its path.
+
+    `configured("pass", deny={"tools": '["Write"]'})` would add lines to the policy `deny` if it were named too.
+    """
+
+    def write(*names, **extra):
+        blocks = []
+        for name in names:
+            (tmp_path / f"{name}.wasm").write_bytes(assembled(name))
+            more = "\n".join(f"{key} = {value}" for key, value in extra.get(name, {}).items())
+            blocks.append(f'[[policy]]\nname = "{name.replace("_", "-")}"\nmodule = "{name}.wasm"\n{more}\n')
+        path = tmp_path / "wasmguard.toml"
+        path.write_text("\n".join(blocks))
+        return path
+
+    return write

@@ -17,29 +17,6 @@ WRITE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-
-
-@pytest.fixture
-def configured(tmp_path, assembled):
-    """Writes a configuration with one policy for each named guest, and returns its path."""
-
-    def write(*names, **extra):
-        blocks = []
-        for name in names:
-            (tmp_path / f"{name}.wasm").write_bytes(assembled(name))
-            more = "\n".join(f"{key} = {value}" for key, value in extra.get(name, {}).items())
-            blocks.append(f'[[policy]]\nname = "{name.replace("_", "-")}"\nmodule = "{name}.wasm"\n{more}\n')
-        path = tmp_path / "wasmguard.toml"
-        path.write_text("\n".join(blocks))
-        return path
-
-    return write
-
-
 def test_a_pass_a_deny_an_ask(configured):
     for name, effect in (("pass", Effect.PASS), ("deny", Effect.DENY), ("ask", Effect.ASK), ("empty_map", Effect.PASS)):
         with Guard.load(configured(name)) as guard:

@@ -153,4 +153,4 @@ def test_the_process_environment_is_the_default(monkeypatch):
 def test_a_hook_process_pays_nothing_for_it():
     code = "import os, sys; before = set(sys.modules); import wasmguard.places; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"__future__", "wasmguard", "wasmguard.places", "wasmguard.errors"}
+    assert {name for name in done.stdout.split() if not name.startswith("wasmguard")} <= {"__future__"}

@@ -10,6 +10,8 @@ Names are loaded when they are used: a hook process imports this package for eve
 
 from __future__ import annotations
 
+from wasmguard.version import __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from wasmguard.event import Event
     from wasmguard.guard import Guard
 
-__version__ = "0.1.0"
 __all__ = ["Decision", "Effect", "Event", "Guard", "Verdict", "WasmguardError", "__version__"]
 
 _HOME = {

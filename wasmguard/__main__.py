@@ -22,8 +22,10 @@ def _hook(arguments: list[str]) -> None:
 
         hook.main(arguments)
     finally:  # `hook.main` never returns
-        os.write(2, b"wasmguard: its installation is broken: reinstall it\n")
-        os._exit(2)
+        try:
+            os.write(2, b"wasmguard: its installation is broken: reinstall it\n")
+        finally:
+            os._exit(2)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wasmguard import __version__, places
+from wasmguard import places
 from wasmguard.errors import WasmguardError
+from wasmguard.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def main() -> None:
 
 @main.command()
 def demo() -> None:
-    """Show three recorded tool calls decided by the policies that are shipped."""
+    """Show three recorded tool calls being decided."""
     from wasmguard.workshop.demo import demonstration
 
     for style, text in demonstration():
@@ -69,7 +70,10 @@ def demo() -> None:
 @main.command()
 @config_option
 def lock(config: str | None) -> None:
-    """Check the configuration, compile its policies and pin them by digest."""
+    """Check, compile and pin what the configuration names.
+
+    Pins are written into the file as `sha256`: other bytes are refused until you lock again.
+    """
     from wasmguard.lock import lock as locked
 
     path = places.config_file(config)
@@ -89,7 +93,10 @@ def lock(config: str | None) -> None:
 @main.command()
 @config_option
 def check(config: str | None) -> None:
-    """Explain in words who is asked about what, and what a failure does."""
+    """Explain the configuration in words.
+
+    Which policy is asked about what, with which grants, and what happens when it fails.
+    """
     from wasmguard.workshop.check import explained
 
     for line in explained(places.config_file(config)):

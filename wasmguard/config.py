@@ -7,7 +7,7 @@
    profile under `[limits]`, single values there, and the policy's own `limits`, again profile first. A profile sets
    every value, so it replaces all that is below it.
 4. A policy is granted what is written here and nothing else. `deny` and `ask` are no grants: it may always tighten.
-5. All problems are told at once, each with its line and with what to write instead (`wasmguard.config_errors`).
+5. All problems are told at once, each with its line and with what to write instead (`wasmguard.toml_errors`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from wasmguard.config_errors import Problem, not_toml, problems, told
-from wasmguard.config_layout import Layout
 from wasmguard.config_limits import LimitsConfig
 from wasmguard.config_pins import write_pins
 from wasmguard.config_tables import File, PolicyConfig
@@ -31,6 +29,8 @@ from wasmguard.guest.grants import Grants
 from wasmguard.guest.manifest import Manifest, TomlSchema
 from wasmguard.limits import DEFAULT, PROFILES, Limits
 from wasmguard.sandbox.cache import digest
+from wasmguard.toml_errors import Problem, not_toml, problems, told
+from wasmguard.toml_layout import Layout
 from wasmguard.value import Value
 
 __all__ = ["Config", "PolicyConfig", "grants_of", "load", "schema", "write_pins"]
@@ -73,7 +73,7 @@ def load(path: str) -> Config:
     try:
         data, _ = read_once(path, LARGEST, follow=True, refused_mode=OTHERS)
     except ValueError as error:
-        raise ConfigError(f"configuration `{path}`: {error}, or pass another with --config") from None
+        raise ConfigError(f"configuration `{path}`: {error}, or pass another with --config PATH") from None
     source = _decoded(path, data)
     file = _checked(path, source)
     layout, path = Layout(source), os.path.abspath(path)

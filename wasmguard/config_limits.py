@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from wasmguard.config_errors import written
 from wasmguard.guest.manifest import Table
 from wasmguard.limits import GIB, HARD_MAX, KIB, MIB, PROFILES, Limits
+from wasmguard.toml_errors import written
 
 _SIZES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": KIB, "MiB": MIB, "GiB": GIB}
 _MILLISECONDS = {"ms": 1, "s": 1000}
@@ -19,7 +19,7 @@ _SECONDS = {"s": 1, "min": 60}
 
 def _quantity(units: Mapping[str, int], example: str) -> BeforeValidator:
     """An integer in the first unit, or a text like *example*."""
-    form = re.compile(rf"(\d{{1,12}}) ?({'|'.join(units)})")
+    form = re.compile(rf"([0-9]{{1,12}}) ?({'|'.join(units)})")
 
     def parsed(given: object) -> int:
         match = form.fullmatch(given) if isinstance(given, str) else None
@@ -34,7 +34,7 @@ def _quantity(units: Mapping[str, int], example: str) -> BeforeValidator:
 
 def _quantity_schema(units: Mapping[str, int]) -> WithJsonSchema:
     return WithJsonSchema(
-        {"type": ["integer", "string"], "minimum": 1, "pattern": rf"^\d{{1,12}} ?({'|'.join(units)})$"}
+        {"type": ["integer", "string"], "minimum": 1, "pattern": rf"^[0-9]{{1,12}} ?({'|'.join(units)})$"}
     )
 
 

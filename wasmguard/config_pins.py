@@ -6,20 +6,19 @@
 3. The new file takes the old one's place whole, with its owner and mode. A symlink stays one: the file it points to is
    replaced.
 
-The text is edited where `wasmguard.config_layout` says, so no library that writes TOML is needed.
+The text is edited where `wasmguard.toml_layout` says, so no library that writes TOML is needed.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from wasmguard.config_layout import Layout, Path, Spot
 from wasmguard.errors import ConfigError, HostError
 from wasmguard.sandbox.cache import digest as digest_of
+from wasmguard.toml_layout import Layout, Path, Spot
 
 Edit = tuple[int, int, str]  # from, to, and what stands there afterwards
 
@@ -27,7 +26,7 @@ Edit = tuple[int, int, str]  # from, to, and what stands there afterwards
 def write_pins(path: str, pins: Mapping[str, str], digest: str | None = None) -> str:
     """Write the digests *pins*, by policy, into the configuration file *path*, and return the file's own digest then.
 
-    *digest* is `Config.digest` of what was locked: what somebody wrote since then was not, and must not count as locked.
+    *digest* is `Config.digest` of what was locked: what somebody wrote since then was not, and must not count.
 
     Raises:
         ConfigError: if the file has no such policy.
@@ -45,6 +44,8 @@ def write_pins(path: str, pins: Mapping[str, str], digest: str | None = None) ->
     except OSError as error:
         why = (error.strerror or "unknown").lower()
         raise HostError(f"`{path}`: cannot be written: {why}: make it and its folder writable") from None
+    except (ValueError, LookupError, TypeError):  # since it was loaded, somebody has made it no configuration
+        raise ConfigError(f"`{path}`: cannot be read as a configuration: run `wasmguard check`") from None
     return digest_of(changed)
 
 
@@ -54,21 +55,24 @@ def pinned(source: str, pins: Mapping[str, str]) -> str:
     policies = {policy["name"]: number for number, policy in enumerate(before.get("policy", ()))}
     if unknown := sorted(pins.keys() - policies.keys()):
         raise ConfigError(f"no policy `{unknown[0]}` in the configuration: write it down before you lock it")
-    layout, wanted, changed = Layout(source), copy.deepcopy(before), source
+    layout, changed = Layout(source), source
     for start, end, text in sorted((_edit(layout, policies[name], pins[name]) for name in pins), reverse=True):
         changed = changed[:start] + text + changed[end:]
-    for name, digest in pins.items():
-        wanted["policy"][policies[name]]["sha256"] = digest
-    if not _means(changed, wanted):
+    if not _differ_by(before, changed, {policies[name]: digest for name, digest in pins.items()}):
         raise HostError("the digests do not fit into the configuration: write each `module` on a line of its own")
     return changed
 
 
-def _means(source: str, wanted: dict[str, Any]) -> bool:
+def _differ_by(before: dict[str, Any], source: str, pins: Mapping[int, str]) -> bool:
+    """Whether *source* means what *before* says and *pins*, by the policies' numbers."""
     try:
-        return repr(tomllib.loads(source)) == repr(wanted)  # `repr` knows order, and 1 from `true`
-    except tomllib.TOMLDecodeError:
+        after = tomllib.loads(source)
+        found = {number: after["policy"][number].pop("sha256", None) for number in pins}
+    except (tomllib.TOMLDecodeError, LookupError):
         return False
+    for number in pins:
+        before["policy"][number].pop("sha256", None)
+    return found == pins and repr(after) == repr(before)  # `repr` tells order, 1 from `true`, and NaN from nothing
 
 
 def _edit(layout: Layout, number: int, digest: str) -> Edit:

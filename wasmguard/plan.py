@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 
-from wasmguard import places
+from wasmguard import places, version
 from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
 from wasmguard.sandbox.cache import Vault, digest
 from wasmguard.limits import HARD_MAX
@@ -94,7 +94,7 @@ def read(config: str) -> Plan:
     if not os.path.lexists(os.path.join(store.folder, _name(config))):
         raise PlanStale(f"`{config}` was never locked: run `wasmguard lock`")
     plan = _parsed(store.read(_name(config)))
-    if plan is None or plan.made["version"] != _version() or plan.config != config:
+    if plan is None or plan.made["version"] != version.__version__ or plan.config != config:
         raise PlanStale("the plan was made by another version of wasmguard: run `wasmguard lock`")
     if tuple(plan.made["stamp"]) != stamp(plan.made["library"]):
         raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
@@ -123,7 +123,7 @@ def write(plan: Plan) -> None:
 
 def made_with(library: str) -> dict[str, Any]:
     """What a plan that is made now is made with."""
-    return {"format": FORMAT, "version": _version(), "library": library, "stamp": list(stamp(library))}
+    return {"format": FORMAT, "version": version.__version__, "library": library, "stamp": list(stamp(library))}
 
 
 def unchanged(policy: PlannedPolicy) -> None:
@@ -189,9 +189,3 @@ def _parsed(data: bytes) -> Plan | None:
 
 def _name(config: str) -> str:
     return f"{digest(os.fsencode(config))[:32]}.plan"
-
-
-def _version() -> str:
-    import wasmguard
-
-    return wasmguard.__version__

@@ -18,11 +18,11 @@ import hashlib
 import os
 import stat
 
-from wasmguard.config_errors import closest
 from wasmguard.errors import BundleError
 from wasmguard.guest import manifest
 from wasmguard.guest.manifest import Manifest
 from wasmguard.places import expanded
+from wasmguard.toml_errors import closest
 from wasmguard.value import Value
 
 BUILTIN = "builtin:"
@@ -109,7 +109,8 @@ def read_once(path: str, cap: int, *, follow: bool, refused_mode: int | None) ->
     except OSError as error:
         if not follow and os.path.islink(path):
             raise ValueError("a symlink: name the file that it points to") from None
-        raise ValueError(f"cannot be read: {(error.strerror or 'unknown').lower()}: make it readable") from None
+        advice = "write it" if isinstance(error, FileNotFoundError) else "make it readable"
+        raise ValueError(f"cannot be read: {(error.strerror or 'unknown').lower()}: {advice}") from None
     if len(data) > cap:
         raise ValueError(f"more than {cap:_} bytes: make it smaller")
     return data, seen

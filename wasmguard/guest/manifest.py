@@ -28,11 +28,11 @@ from pydantic import (
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from wasmguard.config_errors import LONGEST_LINE, closest, not_toml, problems, shown, told, written
 from wasmguard.errors import BundleError, ConfigError
 from wasmguard.guest.abi import VERSION
 from wasmguard.limits import KIB, SAFE_INTEGER
 from wasmguard.text import lines, one_line
+from wasmguard.toml_errors import LONGEST_LINE, closest, not_toml, problems, shown, told, written
 
 LARGEST = 64 * KIB  # bytes of a manifest; ours have 1 KiB
 DOTS = 100  # dots on one line

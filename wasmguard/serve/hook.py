@@ -17,6 +17,7 @@ exception: what cannot be decided there is answered `{}`, or a failing guard wou
 from __future__ import annotations
 
 import os
+import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
 NOTHING = b"{}\n"  # no opinion
+ANSWERABLE = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")
+SIGNALS = tuple(getattr(signal, name) for name in ANSWERABLE if hasattr(signal, name))
 
 FALLBACK = (
     b'{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny",'
@@ -77,15 +80,12 @@ def _own_stdout() -> int:
 
 
 def _expect_signals() -> None:
-    import signal
-
     def refuse(number: int, _frame: object) -> None:
         late = number == getattr(signal, "SIGALRM", None)
         raise _Refused(f"no decision after {DEADLINE} s" if late else f"ended by signal {number}")
 
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGALRM", "SIGXCPU"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), refuse)
+    for number in SIGNALS:
+        signal.signal(number, refuse)
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, DEADLINE)
 
@@ -103,20 +103,23 @@ def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
     if not hasattr(os, "fork"):
         return decide()
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _work(decide, writing, out)
-    frame = bytearray()
+    child, frame = 0, bytearray()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would leave the child alone, and us hanging
     try:
+        child = os.fork()
+        if child == 0:
+            _work(decide, writing, out)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(writing)
         _read(reading, frame)
     except BaseException:
-        import signal
-
-        os.kill(child, signal.SIGKILL)
+        if child:
+            os.kill(child, signal.SIGKILL)
         raise
     finally:
-        _, status = os.waitpid(child, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if child:
+            _, status = os.waitpid(child, 0)
     if status != 0:
         raise _Refused(f"the deciding process ended {_ending(status)}")
     return _unframed(frame)
@@ -126,12 +129,11 @@ def _work(decide: Callable[[], Reply], writing: int, out: int) -> NoReturn:
     """The child's life. It leaves without the interpreter's farewell, which could print or hang."""
     status = 70  # EX_SOFTWARE
     try:
-        import signal
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGXCPU):
-            signal.signal(number, signal.SIG_DFL)
         if out >= 0:
             os.close(out)  # if this process outlives its parent, nobody must wait for more output
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         _write(writing, _frame(*decide()))
         status = 0
     finally:

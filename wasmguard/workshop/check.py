@@ -32,7 +32,7 @@ def explained(config: str) -> Iterator[str]:
     yield ""
     yield from _wrapped("A call that was rewritten is judged again by every policy that saw another input.", "")
     yield from _wrapped(f"An event of more than {_size(outcome.plan.event)} is denied.", "")
-    yield _state(config)
+    yield from _wrapped(_state(config), "")
 
 
 def _policy(number: int, policy: plan.PlannedPolicy, told: Locked) -> Iterator[str]:
@@ -97,4 +97,11 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _wrapped(sentence: str, indent: str = "   ") -> list[str]:
-    return textwrap.wrap(sentence, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+    return textwrap.wrap(
+        sentence,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_on_hyphens=False,
+        break_long_words=False,  # a path is one word, and is copied
+    )

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from wasmguard.config_layout import Layout, Path
 from wasmguard.text import one_line
+from wasmguard.toml_layout import Layout, Path
 
 Problem = tuple[Path, str]
 

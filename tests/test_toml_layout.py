@@ -8,7 +8,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wasmguard.config_layout import Layout
+from wasmguard.toml_layout import Layout
 
 NASTY = '''\
 # fuel = 1, not a key

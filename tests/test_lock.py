@@ -1,0 +1,144 @@
+"""Locking: what is refused, what is pinned, and that nothing is half done."""
+
+import hashlib
+
+import pytest
+
+from wasmguard import lock, plan
+from wasmguard.errors import BundleError, ConfigError, HostError, ModuleChanged, ModuleRefused
+from wasmguard.limits import KIB, MIB
+
+
+@pytest.fixture
+def locked():
+    return lambda path, *, repin=True: lock.lock(str(path), repin=repin)
+
+
+def code_files(home):
+    return sorted(home.rglob("*.code"))
+
+
+def test_locking_writes_the_digests_into_the_owners_file(configured, locked, assembled):
+    path = configured("pass", "deny")
+    locked(path)
+    for name in ("pass", "deny"):
+        assert f'sha256 = "{hashlib.sha256(assembled(name)).hexdigest()}"' in path.read_text()
+
+
+def test_a_hook_that_locks_leaves_the_owners_file_alone(configured, locked):
+    path = configured("pass")
+    before = path.read_bytes()
+    locked(path, repin=False)
+    assert path.read_bytes() == before
+    assert plan.read(str(path)).policies[0].name == "pass"
+
+
+def test_what_was_locked_counts_at_once(configured, locked):
+    path = configured("pass")
+    locked(path)
+    assert plan.read(str(path)).policies[0].name == "pass"
+
+
+def test_locking_twice_compiles_once(configured, locked):
+    path = configured("pass")
+    assert locked(path).policies[0].seconds > 0
+    assert locked(path).policies[0].seconds == 0
+
+
+def test_a_pin_that_does_not_fit_is_refused_by_a_hook_and_renewed_by_the_owner(configured, locked, tmp_path, assembled):
+    path = configured("pass")
+    locked(path)
+    (tmp_path / "pass.wasm").write_bytes(assembled("deny"))
+    with pytest.raises(ModuleChanged, match=r"run `wasmguard lock`"):
+        locked(path, repin=False)
+    renewed = locked(path).policies[0]
+    assert renewed.before == hashlib.sha256(assembled("pass")).hexdigest() != renewed.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("imports_env", "imports `env"),
+        ("imports_wasi", "WASI"),
+        ("abi_2", "wasmguard_abi"),
+        ("no_alloc", "wasmguard_alloc"),
+        ("component_imports", "import"),
+        ("memory_too_big", "memory"),
+        ("tail_call", "compiler refuses"),
+    ],
+)
+def test_a_module_that_may_not_be_loaded_is_refused_by_name_and_reason(configured, locked, own_home, name, why):
+    with pytest.raises(ModuleRefused, match=why) as caught:
+        locked(configured(name))
+    assert str(caught.value).startswith(f"policy `{name.replace('_', '-')}`: module `")
+    assert list(own_home.rglob("*.plan")) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\0asm", b"(module)", b"\x1f\x8b gzip", b"\x7fELF"])
+def test_bytes_that_are_no_module_are_refused(configured, locked, tmp_path, content):
+    path = configured("pass")
+    (tmp_path / "pass.wasm").write_bytes(content)
+    with pytest.raises(ModuleRefused):
+        locked(path)
+
+
+def test_a_missing_module_is_named_with_its_policy(configured, locked, tmp_path):
+    path = configured("pass")
+    (tmp_path / "pass.wasm").unlink()
+    with pytest.raises(BundleError, match=r"policy `pass`: .*pass\.wasm"):
+        locked(path)
+
+
+def test_one_bad_policy_means_no_plan(configured, locked, own_home):
+    with pytest.raises(ModuleRefused):
+        locked(configured("pass", "imports_env"))
+    assert list(own_home.rglob("*.plan")) == []
+
+
+def test_a_failed_lock_keeps_the_last_plan(configured, locked, tmp_path):
+    path = configured("pass")
+    locked(path)
+    good = path.read_text()
+    path.write_text(good + "\nnonsense = 1\n")
+    with pytest.raises(ConfigError, match="nonsense"):
+        locked(path)
+    path.write_text(good)
+    assert plan.read(str(path)).policies[0].name == "pass"
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_and_leaves_nothing(configured, locked, own_home):
+    path = configured("pass")
+    own_home.write_text("a file where a folder must be")
+    with pytest.raises(HostError, match="not a directory|cannot make"):
+        locked(path)
+
+
+def test_one_engine_suits_the_largest_limits_of_its_kind(configured, locked):
+    path = configured("pass", "deny", deny={"limits.memory": '"32 MiB"', "limits.stack": '"512 KiB"'})
+    setups = locked(path).plan.setups
+    assert set(setups) == {"core"}
+    assert (setups["core"]["reservation"], setups["core"]["stack"]) == (32 * MIB, 512 * KIB)
+
+
+def test_text_grants_make_room_in_the_answer(configured, locked):
+    grant = {'grants.rewrite."Write.content"': '{ max = "1 MiB" }'}
+    assert locked(configured("pass", **{"pass": grant})).plan.policies[0].answer == 64 * KIB + MIB
+
+
+@pytest.mark.parametrize(
+    ("extra", "notice"),
+    [
+        ({'grants.rewrite."Write.content"': '{ max = "1 KiB" }'}, "strong grant"),
+        ({'grants.rewrite."Bash.command"': '{ max = "1 KiB", silent = true }'}, "without anybody seeing"),
+        ({"events": '["Notification"]'}, "only observed"),
+    ],
+)
+def test_the_owner_is_told_what_is_unusual(configured, locked, extra, notice):
+    assert any(notice in said for said in locked(configured("pass", **{"pass": extra})).policies[0].notices)
+
+
+def test_preparing_puts_nothing_in_force(configured):
+    path = configured("pass")
+    lock.prepare(str(path), repin=False)
+    with pytest.raises(plan.PlanStale):
+        plan.read(str(path))
