@@ -4,7 +4,8 @@
 
 Every row is one small Write event through a fresh instance of a shipped policy. `ours` is `Guard.decide`: event checks,
 encoding, chain, evaluation, decoding, grants and path rules. `public` is only encoding, evaluation and decoding through
-wasmtime-py as one would write it first. Medians and minima in microseconds; the machine may be busy, compare within a row.
+wasmtime-py as one would write it first. Medians and minima in microseconds; the machine may be busy, compare within a
+row.
 """
 
 import json
@@ -86,7 +87,9 @@ def timed(call, event) -> float:  # type: ignore[no-untyped-def]
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
-    print(f"{rounds} rounds, {len(json.dumps(EVENT))} bytes of event, wasmtime {wasmtime.__file__ and '50'}, median/min us")
+    print(
+        f"{rounds} rounds, {len(json.dumps(EVENT))} bytes of event, median/min in microseconds"
+    )
     print(f"{'':26}{'ours':>14}{'public API':>16}{'ratio':>8}{'fuel':>10}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
@@ -95,7 +98,9 @@ def main() -> None:
             guard, public = guard_of(folder, policy, more), public_of(policy)
             for _ in range(WARM_UP):
                 guard.decide(event), public(event)
-            ours, theirs = zip(*((timed(guard.decide, event), timed(public, event)) for _ in range(rounds)), strict=True)
+            ours, theirs = zip(
+                *((timed(guard.decide, event), timed(public, event)) for _ in range(rounds)), strict=True
+            )
             a, b = statistics.median(ours), statistics.median(theirs)
             fuel = sum(v.fuel for v in guard.decide(event).verdicts)
             print(f"{name:26}{a:7.1f}/{min(ours):6.1f}{b:9.1f}/{min(theirs):6.1f}{a / b:8.2f}{fuel:10_}")

@@ -1,6 +1,6 @@
 """Growth of resident memory over many decisions, half of them rewritten, some of them faults.
 
-    python benchmarks/memory.py [EVENTS]
+python benchmarks/memory.py [EVENTS]
 """
 
 import os

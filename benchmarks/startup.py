@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [ROUNDS]
 
-Each hook process gets one small Write event on stdin and decides it without a daemon, under a locked plan with one policy.
-Milliseconds from spawn to exit; `ratio` is the median over that of `python -I -S -c pass`.
+Each hook process gets one small Write event on stdin and decides it without a daemon, under a locked plan with one
+policy. Milliseconds from spawn to exit; `ratio` is the median over that of `python -I -S -c pass`.
 """
 
 import json
@@ -38,7 +38,9 @@ def main() -> None:
         taken: dict[str, list[float]] = {name: [] for name in spawned}
         for _ in range(rounds):
             for name, command in spawned.items():
-                taken[name].append(spawn(command, environment, answers="wasmguard" in command[-1] or "serve" in command))
+                taken[name].append(
+                    spawn(command, environment, answers="wasmguard" in command[-1] or "serve" in command)
+                )
     bare = statistics.median(taken[BARE])
     print(f"{rounds} interleaved rounds, milliseconds\n{'':32}{'median':>8}{'min':>8}{'ratio':>8}")
     for name, times in taken.items():

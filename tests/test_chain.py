@@ -79,8 +79,8 @@ def test_there_and_back_again_is_no_rewrite_of_the_call():
     there = Said("there", {"/a": "/b"})
     back = Said("back", {"/b": "/a"})
     once = iter(["/b"])
-    there.ask = lambda event: Verdict(policy="there", rewrite={"file_path": p}) if (p := next(once, None)) else Verdict(
-        policy="there"
+    there.ask = lambda event: (
+        Verdict(policy="there", rewrite={"file_path": p}) if (p := next(once, None)) else Verdict(policy="there")
     )
     assert decided([there, back], write("/a")).rewrite is None
 

@@ -120,6 +120,11 @@ def test_everything_that_can_be_written_is_read(loaded):
     assert (two.events, two.tools, two.settings) == (None, None, {})
 
 
+def test_what_is_left_out_is_strict(policy):
+    least = policy("")
+    assert (least.on_fault, least.shadow, least.sha256) == ("deny", False, None)
+
+
 def test_an_empty_file_asks_nobody(loaded):
     assert loaded("").policy == ()
 

@@ -10,6 +10,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wasmguard import config_pins
 from wasmguard.config_pins import pinned, write_pins
 from wasmguard.errors import ConfigError, HostError
 from wasmguard.sandbox.cache import digest
@@ -188,8 +189,15 @@ def test_what_was_written_meanwhile_is_not_pinned(config):
     assert write(config, {"one": A}, digest=digest(config.read_bytes()))
 
 
-def test_a_pin_that_would_change_something_else_is_not_written(config, monkeypatch):
-    monkeypatch.setattr("wasmguard.config_pins._edit", lambda *_: (0, 0, "fuel = 3\n"))
+@pytest.mark.parametrize("extra", ["\nfuel = 3", '\nname = "one"', "\n[limits2]"])
+def test_a_pin_that_would_change_something_else_is_not_written(config, monkeypatch, extra):
+    edit = config_pins._edit
+
+    def clumsy(*given):
+        start, end, text = edit(*given)
+        return start, end, text + extra
+
+    monkeypatch.setattr(config_pins, "_edit", clumsy)
     with pytest.raises(HostError, match="the digests do not fit into the configuration"):
         write(config, {"one": A})
     assert config.read_text(encoding="utf-8") == TWO

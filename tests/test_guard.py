@@ -51,7 +51,9 @@ def test_a_rewrite_is_judged_again_by_the_policies_before_it(configured):
     assert [v.policy for v in said] == ["pass", "rewrite-constant", "pass", "rewrite-constant"]
 
 
-@pytest.mark.parametrize("name", ["unreachable", "loop_evaluate", "truncated_answer", "bad_effect", "alloc_zero", "recursion"])
+@pytest.mark.parametrize(
+    "name", ["unreachable", "loop_evaluate", "truncated_answer", "bad_effect", "alloc_zero", "recursion"]
+)
 def test_a_policy_that_fails_denies_and_is_named(configured, name):
     decision = Guard.load(configured(name)).decide(WRITE)
     assert (decision.effect, decision.faulted) == (Effect.DENY, True)

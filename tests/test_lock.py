@@ -109,7 +109,7 @@ def test_a_failed_lock_keeps_the_last_plan(configured, locked, tmp_path):
 def test_a_cache_that_cannot_be_written_is_an_error_and_leaves_nothing(configured, locked, own_home):
     path = configured("pass")
     own_home.write_text("a file where a folder must be")
-    with pytest.raises(HostError, match="not a directory|cannot make"):
+    with pytest.raises(HostError, match=r"not a directory|cannot make"):
         locked(path)
 
 

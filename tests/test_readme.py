@@ -33,13 +33,15 @@ def shell(tmp_path_factory):
     """Runs a command line in the project's folder, with `wasmguard` on the path and a home of its own."""
     home = tmp_path_factory.mktemp("home")
     (home / "wasmguard").write_text(
-        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m wasmguard \"$@\"\n"
+        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m wasmguard "$@"\n'
     )
     (home / "wasmguard").chmod(0o755)
     environment = {"HOME": str(home), "PATH": f"{home}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
 
     def run(command):
-        done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
         return (done.stdout + done.stderr).strip("\n")
 
     return run

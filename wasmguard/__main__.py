@@ -1,4 +1,5 @@
-"""Where `wasmguard` and `python -m wasmguard` begin: a hook goes its own short way, everything else to the front desk."""
+"""Where `wasmguard` and `python -m wasmguard` begin: a hook goes its own short way, everything else to the front
+desk."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 """Whom to ask, and whom to ask again: the loop that asks strangers.
 
 1. Policies are asked in the owner's order, and each sees the input as those before it left it.
-2. If any rewrite happened, every policy that saw another input is asked again about the final one, until nothing changes
-   any more. So nobody's rewrite slips past anybody's guard. Who rewrote an input has not agreed to it: it is asked again
-   even when somebody else puts that same input back.
+2. If any rewrite happened, every policy that saw another input is asked again about the final one, until nothing
+   changes any more. So nobody's rewrite slips past anybody's guard. Who rewrote an input has not agreed to it: it is
+   asked again even when somebody else puts that same input back.
 3. After `ROUNDS` rounds without rest the decision is DENY, carried by `wasmguard`, which no policy may be called.
 4. A DENY ends the asking.
 5. A rewrite that changes nothing is no rewrite; else a redirect that repeats itself would void the others' ALLOW.
 6. Shadowed policies are asked once, about the original, and never obeyed.
 
-Every verdict is kept in the order given, and one list is settled (`wasmguard.decision`). The chain knows nothing of wasm:
-it takes anything that can be asked.
+Every verdict is kept in the order given, and one list is settled (`wasmguard.decision`). The chain knows nothing of
+wasm: it takes anything that can be asked.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def _asked_until_rest(policies: Sequence[Asked], event: Event) -> list[Verdict]:
                 event = event.with_input(verdict.rewrite)
         if len(agreed) == len(policies) and all(_same_input(last, event) for last in agreed.values()):
             return verdicts
-    return [*verdicts, Verdict.failed("wasmguard", f"no rest after {ROUNDS} rounds: policies keep rewriting each other")]
+    return [
+        *verdicts,
+        Verdict.failed("wasmguard", f"no rest after {ROUNDS} rounds: policies keep rewriting each other"),
+    ]
 
 
 def _same_input(one: Event, other: Event) -> bool:

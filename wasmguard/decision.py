@@ -4,8 +4,8 @@ A policy answers an event with a *verdict*. Asking a chain of policies leaves a 
 given, and the list settles into one *decision*, which a dialect then says in its agent's own words:
 
 1. The strictest effect wins: PASS < ALLOW < ASK < DENY.
-2. Silence is no opinion. An empty list is PASS, and on PASS the agent asks its user whatever it would have asked without
-   us. PASS is not ALLOW.
+2. Silence is no opinion. An empty list is PASS, and on PASS the agent asks its user whatever it would have asked
+   without us. PASS is not ALLOW.
 3. An ALLOW vouches for the input its policy saw. A later rewrite voids it.
 4. A DENY is final: no later verdict undoes it, and nothing is rewritten.
 5. A policy that could not answer counts as DENY, unless its owner said ASK. It can never count as less.
@@ -142,8 +142,8 @@ class Decision(Value):
 def settle(verdicts: Iterable[Verdict]) -> Decision:
     """Settle *verdicts*, oldest first, into the decision they amount to.
 
-    Settling in parts changes nothing: a decision that goes on as one verdict at the head of another list ends in the same
-    effect and the same rewrite.
+    Settling in parts changes nothing: a decision that goes on as one verdict at the head of another list ends in the
+    same effect and the same rewrite.
     """
     everything = tuple(verdicts)
     said = tuple(v for v in everything if not v.shadow)

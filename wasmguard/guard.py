@@ -39,7 +39,7 @@ class Guard:
 
     def __init__(self, locked: Plan, *, slots: int = SLOTS) -> None:
         """Use the plan *locked*; at most *slots* policies run at the same time. `load` is the usual way here."""
-        self.plan = locked
+        self.plan, self.closed = locked, False
         setups = {kind: Setup(**setup) for kind, setup in locked.setups.items()}
         cell, encoded = Cell(locked.made["library"], setups, slots), _Encoder()
         self.policies = tuple(Policy(planned, cell, encoded) for planned in locked.policies)
@@ -47,7 +47,8 @@ class Guard:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, *, slots: int = SLOTS) -> Self:
-        """The guard of the configuration file *path*, or of the usual one. A file that was never locked is locked first.
+        """The guard of the configuration file *path*, or of the usual one. A file that was never locked is locked
+        first.
 
         Raises:
             ConfigError: if the configuration cannot be used.
@@ -84,9 +85,8 @@ class Guard:
 
     def close(self) -> None:
         """Let go of the policies. The guard cannot decide afterwards."""
-        self.policies = ()
+        self.closed, self.policies = True, ()
         self._routes.clear()
-        self._concerned = _closed  # type: ignore[method-assign]  # a closed guard must refuse, not pass
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +96,8 @@ class Guard:
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         """The policies that are asked about *event*, in the owner's order."""
+        if self.closed:  # it has no policies left, and nobody to ask must not become a pass
+            raise EventError("the guard is closed: load another")
         route = event.name, event.tool
         if route not in self._routes:
             if len(self._routes) > 1000:  # tool names come from outside
@@ -163,7 +165,3 @@ class _Encoder:
 
 def _matches(tool: str, pattern: str) -> bool:
     return tool.startswith(pattern[:-1]) if pattern.endswith("*") else tool == pattern
-
-
-def _closed(_event: Event) -> tuple[Policy, ...]:
-    raise EventError("the guard is closed: load another")

@@ -17,18 +17,19 @@ class Limits(Value):
     """What one policy may use for one event, and what its module may cost to load."""
 
     fuel: int = 20_000_000
-    """Units, about one per instruction. A small event takes C 6 k, Rust 16 k, Go 0.64 M, Python 0.9 M, JavaScript 1.8 M;
-    Shopify Functions allow 11 M instructions. The limit that normally fires: it is exact and reproducible."""
+    """Units, about one per instruction. A small event takes C 6 k, Rust 16 k, Go 0.64 M, Python 0.9 M, JavaScript 1.8
+    M; Shopify Functions allow 11 M instructions. The limit that normally fires: it is exact and reproducible."""
 
     clock: int = 100
-    """Milliseconds in the guest. Fuel is 0.07-25 ns a unit, so alone it is a bound within a factor of 100. Fastly allows
-    50 ms, Kubewarden 2 s."""
+    """Milliseconds in the guest. Fuel is 0.07-25 ns a unit, so alone it is a bound within a factor of 100. Fastly
+    allows 50 ms, Kubewarden 2 s."""
 
     memory: int = 16 * MIB
     """Bytes for each linear memory. It also bounds bulk instructions, which nothing interrupts (1.2 ms per MiB)."""
 
     stack: int = 256 * KIB
-    """Bytes of wasm stack. CPython and QuickJS run in it; a thread with 512 KiB of stack and twice this dies of SIGSEGV."""
+    """Bytes of wasm stack. CPython and QuickJS run in it; a thread with 512 KiB of stack and twice this dies of
+    SIGSEGV."""
 
     table_elements: int = 10_000
     """Entries for each table. Go needs 6,243."""
@@ -45,7 +46,8 @@ class Limits(Value):
     """Bytes of an event as it arrives. 300 kB are ordinary, 5 MB happen: raise it where they do."""
 
     answer: int = 64 * KIB
-    """Bytes of an answer, on top of what its text grants allow. 4 MB of empty arrays cost 2 s and 293 MB in the decoder."""
+    """Bytes of an answer, on top of what its text grants allow. 4 MB of empty arrays cost 2 s and 293 MB in the
+    decoder."""
 
     compile_cpu: int = 5
     """Seconds of processor time for the compiler. Rust 0.07, Go 1.4, JavaScript 1-5, Python 5-23; compile bombs take

@@ -1,10 +1,10 @@
 """Locking: from the owner's words to a plan that a hook process can trust.
 
-1. The configuration is read once and checked; the policies' files are read once, and those very bytes are hashed, scanned
-   and compiled.
+1. The configuration is read once and checked; the policies' files are read once, and those very bytes are hashed,
+   scanned and compiled.
 2. A policy whose configuration pins a digest must have it, unless the owner locks again by hand (`repin`). When a hook
-   process locks because the configuration changed, bytes that the last plan knew must still be the same: whoever changes
-   a module cannot get it accepted by touching the configuration.
+   process locks because the configuration changed, bytes that the last plan knew must still be the same: whoever
+   changes a module cannot get it accepted by touching the configuration.
 3. The scan and the ABI check come before the compiler, and the compiler runs in a child that may be killed.
 4. Nothing is written before everything is right; then code, plan and pins, each whole or not at all.
 """
@@ -67,8 +67,9 @@ def lock(path: str, *, repin: bool) -> Outcome:
     """
     outcome = prepare(path, repin=repin)
     if repin:
-        owner.write_pins(path, {policy.name: policy.sha256 for policy in outcome.policies})
-        outcome = outcome.replaced(plan=outcome.plan.replaced(digest=plan.digest_of(outcome.plan.config)))
+        pins = {policy.name: policy.sha256 for policy in outcome.policies}
+        written = owner.write_pins(path, pins, outcome.plan.digest)  # refused if somebody saved the file meanwhile
+        outcome = outcome.replaced(plan=outcome.plan.replaced(digest=written))
     plan.write(outcome.plan)
     return outcome
 
@@ -199,9 +200,7 @@ def _optional(names: object) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)  # type: ignore[arg-type]  # lists of names, checked by pydantic
 
 
-def _told(
-    policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str | None, seconds: float
-) -> Locked:
+def _told(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str | None, seconds: float) -> Locked:
     return Locked(
         name=policy.name,
         reference=policy.module,
@@ -225,7 +224,7 @@ def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants) -> list
     manifest = bundle.manifest
     for key in manifest.asks.rewrite if manifest else ():
         if key not in grants.rewrite:
-            notices.append(f"it asks for `grants.rewrite.\"{key}\"`: without it such a rewrite is a fault, which denies")
+            notices.append(f'it asks for `grants.rewrite."{key}"`: without it such a rewrite is a fault, which denies')
     for event in policy.events or ():
         if manifest and event not in manifest.events:
             notices.append(f"it does not say that it can judge `{event}`")

@@ -1,7 +1,7 @@
 """The plan: the owner's configuration, checked once and pinned, as plain data. All that the hot path reads.
 
-`wasmguard lock` writes it (`wasmguard.lock`), a hook process reads it: no TOML, no pydantic, no module scan. It lies in the
-private cache, sealed like compiled code, because it says what a policy may do.
+`wasmguard lock` writes it (`wasmguard.lock`), a hook process reads it: no TOML, no pydantic, no module scan. It lies in
+the private cache, sealed like compiled code, because it says what a policy may do.
 
 A plan counts only for what it was made from. It is stale when the bytes of the configuration changed, when wasmtime or
 wasmguard was installed anew, or when its format is another. A changed *module* does not make it stale: those bytes are
@@ -15,8 +15,8 @@ import os
 
 from wasmguard import places, version
 from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
-from wasmguard.sandbox.cache import Vault, digest
 from wasmguard.limits import HARD_MAX
+from wasmguard.sandbox.cache import Vault, digest
 from wasmguard.sandbox.library import stamp
 from wasmguard.value import Value
 
@@ -104,7 +104,8 @@ def read(config: str) -> Plan:
 
 
 def last(config: str) -> Plan | None:
-    """The plan of *config* that was written last, whether it still counts or not; None if there is none to be trusted."""
+    """The plan of *config* that was written last, whether it still counts or not; None if there is none to be
+    trusted."""
     try:
         return _parsed(vault().read(_name(os.path.abspath(config))))
     except CacheError:
@@ -129,8 +130,8 @@ def made_with(library: str) -> dict[str, Any]:
 def unchanged(policy: PlannedPolicy) -> None:
     """Check that the module file of *policy* still holds the bytes that were locked.
 
-    What runs is the compiled code that was locked, so nothing else could run anyway; but an owner who sees other bytes in
-    the file than those that decide would be misled. The file is read only if its stamp changed.
+    What runs is the compiled code that was locked, so nothing else could run anyway; but an owner who sees other bytes
+    in the file than those that decide would be misled. The file is read only if its stamp changed.
 
     Raises:
         ModuleChanged: if it holds other bytes.

@@ -5,8 +5,8 @@ A core module exports the functions of `CORE_EXPORTS` with exactly these types, 
 `wasmguard_evaluate`, which answers `pointer << 32 | length`, both unsigned. The request stays valid until `evaluate`
 returns, the answer until the instance is gone; nothing is freed, because every event gets a fresh instance.
 
-A component exports one function, `evaluate`, of the world in `WORLD`, and imports nothing. Both kinds run under the same
-limits and give the same verdict for the same logic.
+A component exports one function, `evaluate`, of the world in `WORLD`, and imports nothing. Both kinds run under the
+same limits and give the same verdict for the same logic.
 """
 
 from __future__ import annotations

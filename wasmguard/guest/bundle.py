@@ -147,7 +147,8 @@ def _found(reference: str, base: str) -> tuple[str, str, bool]:
 def _builtin(name: str) -> str:
     known = builtins()
     if name not in known:
-        raise BundleError(f"`{BUILTIN}{name}`: no such policy comes with wasmguard: {closest(name, known)}")
+        advice = closest(name, known) if known else "this copy has none at all: install it anew"
+        raise BundleError(f"`{BUILTIN}{name}`: no such policy comes with wasmguard: {advice}")
     return os.path.join(builtin_dir(), name)
 
 

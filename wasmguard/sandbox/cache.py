@@ -1,10 +1,10 @@
 """The private cache: files that only we wrote, and know again.
 
-Compiled modules are native code, and a plan says what a policy may do, so neither is believed because it lies in the right
-place:
+Compiled modules are native code, and a plan says what a policy may do, so neither is believed because it lies in the
+right place:
 
-1. The folder is ours and closed to everybody else; so is every file. Both are checked on open descriptors, and no symbolic
-   link is followed.
+1. The folder is ours and closed to everybody else; so is every file. Both are checked on open descriptors, and no
+   symbolic link is followed.
 2. A file begins with a MAC (keyed BLAKE2b, RFC 7693) over its name and its bytes, under a key of this user's that lives
    elsewhere. A file that was changed, renamed or made by somebody else is not read.
 3. The bytes that were verified are the bytes that are used: a file is read once.
@@ -105,7 +105,9 @@ def private_folder(path: str) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise CacheError(f"cannot make `{path}`: {_why(error)}: make its parent writable or set $XDG_CACHE_HOME") from None
+        raise CacheError(
+            f"cannot make `{path}`: {_why(error)}: make its parent writable or set $XDG_CACHE_HOME"
+        ) from None
     os.close(_opened_folder(path))
 
 

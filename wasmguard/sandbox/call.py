@@ -41,7 +41,8 @@ NAMES = {name: name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, a
 
 
 class _Buffers:
-    """Room for one evaluation's handles and values. One set for each thread: two threads on one set abort the process."""
+    """Room for one evaluation's handles and values. One set for each thread: two threads on one set abort the
+    process."""
 
     def __init__(self) -> None:
         self.trapped, self.left = c_void_p(), c_uint64()
@@ -162,9 +163,12 @@ def trapped(code: int | None, phase: str, limits: Limits) -> GuestFault:
 
 
 def refused_by_engine(phase: str, message: str) -> GuestFault:
-    """The fault that an error of wasmtime means which is no trap: at the start, only a limit refuses a checked module."""
+    """The fault that an error of wasmtime means which is no trap: at the start, only a limit refuses a checked
+    module."""
     if phase == "start":
-        return OutOfMemory(f"cannot start within its limits: {message}: raise `limits.memory` or `limits.table_elements`")
+        return OutOfMemory(
+            f"cannot start within its limits: {message}: raise `limits.memory` or `limits.table_elements`"
+        )
     return Trapped(f"failed in {phase}: {message}")
 
 

@@ -1,9 +1,9 @@
 """Compiling a module, in a child process that may be killed.
 
-Neither fuel nor time limits reach the compiler, nothing can interrupt it, and it aborts the process when memory runs out; a
-module of 100 kB can take minutes and gigabytes. So `wasmguard lock` compiles in a child with limits on processor time,
-wall clock and address space, with an empty environment, and takes only bytes from it. The child is spawned, never forked:
-a fork after a compile can hang for ever.
+Neither fuel nor time limits reach the compiler, nothing can interrupt it, and it aborts the process when memory runs
+out; a module of 100 kB can take minutes and gigabytes. So `wasmguard lock` compiles in a child with limits on processor
+time, wall clock and address space, with an empty environment, and takes only bytes from it. The child is spawned, never
+forked: a fork after a compile can hang for ever.
 
 The child checks the exports' types as wasmtime sees them, after `scan` has read them from the bytes: two independent
 readers must agree, because the call path does not look at types any more.
@@ -45,7 +45,9 @@ def compiled(module: bytes, setup: Setup, limits: Limits) -> bytes:
             command, input=module, capture_output=True, timeout=limits.compile_wall, env={}, cwd="/", check=False
         )
     except subprocess.TimeoutExpired:
-        raise ModuleRefused(f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`") from None
+        raise ModuleRefused(
+            f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`"
+        ) from None
     except OSError as error:
         raise HostError(f"cannot start the compiler: {error.strerror}: free memory and processes") from None
     if done.returncode == 0 and done.stdout:
@@ -96,10 +98,10 @@ def _limit(cpu: int, memory: int) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
     }
-    for what, limit in wanted.items():
+    for what, most in wanted.items():
         _, hard = resource.getrlimit(what)
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (limit, limit + 1 if what == resource.RLIMIT_CPU and limit < hard else limit))
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (limit, limit))
 
 
 def _code(module: bytes, setup: Setup) -> bytes:
@@ -154,7 +156,9 @@ def _check_component(made: Any, engine: Any) -> None:
     kind = getattr(found, "ty", found)
     octets = component.ListType
     if not isinstance(kind, component.FuncType) or len(kind.params) != 1:
-        raise ModuleRefused(f"the component exports no `{abi.COMPONENT_EXPORT}`: build it for the world wasmguard:policy")
+        raise ModuleRefused(
+            f"the component exports no `{abi.COMPONENT_EXPORT}`: build it for the world wasmguard:policy"
+        )
     (_, given), answer = kind.params[0], kind.result
     right = (
         isinstance(given, octets)
@@ -165,4 +169,6 @@ def _check_component(made: Any, engine: Any) -> None:
         and isinstance(answer.err, component.String)
     )
     if not right:
-        raise ModuleRefused(f"export `{abi.COMPONENT_EXPORT}` has another type: build it for the world wasmguard:policy")
+        raise ModuleRefused(
+            f"export `{abi.COMPONENT_EXPORT}` has another type: build it for the world wasmguard:policy"
+        )

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 TICK = 0.010  # seconds between two bumps of the epoch: below, a busy machine makes them bunch
 GUARD = 64 * KIB  # bytes behind each memory; see above
-KEEP_RESIDENT = 128 * KIB  # bytes of a slot's memory that are reset by writing instead of unmapping: 2.8 us instead of 9.6
+KEEP_RESIDENT = (
+    128 * KIB
+)  # bytes of a slot's memory that are reset by writing instead of unmapping: 2.8 us instead of 9.6
 HEADROOM = GIB  # bytes of address space for everything but the slots, before the pool is dared
 
 SWITCHES: dict[str, bool] = {

@@ -1,9 +1,9 @@
 """wasmtime's C library, bound directly.
 
-`import wasmtime` costs a hook process 30 ms, of which 1 ms is the library itself (`python benchmarks/startup.py`), and its
-public calls build type objects through FFI each time (27 us a call). So the call path binds the few C functions it
-needs. The prototypes are those of the C API of wasmtime `VERSION`; the upper bound in pyproject.toml keeps it there, and
-`tests/sandbox/test_library.py` compares every size and trap code below with the bindings of the installed package.
+`import wasmtime` costs a hook process 30 ms, of which 1 ms is the library itself (`python benchmarks/startup.py`), and
+its public calls build type objects through FFI each time (27 us a call). So the call path binds the few C functions it
+needs. The prototypes are those of the C API of wasmtime `VERSION`; the upper bound in pyproject.toml keeps it there,
+and `tests/sandbox/test_library.py` compares every size and trap code below with the bindings of the installed package.
 
 The library is opened twice: `PyDLL` keeps the interpreter lock, right for calls of tens of nanoseconds; `CDLL` releases
 it, wherever guest code can run, so that the clock and other threads go on.
@@ -59,7 +59,9 @@ class Library:
         try:
             quick, slow = ctypes.PyDLL(path), ctypes.CDLL(path)
         except OSError as error:
-            raise HostError(f"cannot load wasmtime's library `{path}`: {one_line(str(error), 200)}: reinstall wasmtime") from None
+            raise HostError(
+                f"cannot load wasmtime's library `{path}`: {one_line(str(error), 200)}: reinstall wasmtime"
+            ) from None
         self.path = path
         self._quick = quick
         pointer, number = c_void_p, c_int64
@@ -71,7 +73,9 @@ class Library:
         self.engine_new = _bound(quick, "wasm_engine_new_with_config", pointer, pointer)
         self.increment_epoch = _bound(quick, "wasmtime_engine_increment_epoch", None, pointer)
 
-        self.module_deserialize = _bound(quick, "wasmtime_module_deserialize", pointer, pointer, c_char_p, c_size_t, pointer)
+        self.module_deserialize = _bound(
+            quick, "wasmtime_module_deserialize", pointer, pointer, c_char_p, c_size_t, pointer
+        )
         self.module_delete = _bound(quick, "wasmtime_module_delete", None, pointer)
         self.linker_new = _bound(quick, "wasmtime_linker_new", pointer, pointer)
         self.linker_delete = _bound(quick, "wasmtime_linker_delete", None, pointer)
@@ -100,7 +104,9 @@ class Library:
         self.byte_vector_delete = _bound(quick, "wasm_byte_vec_delete", None, pointer)
 
         # guest code can run in these: start functions too
-        self.instantiate = _bound(slow, "wasmtime_instance_pre_instantiate", pointer, pointer, pointer, pointer, pointer)
+        self.instantiate = _bound(
+            slow, "wasmtime_instance_pre_instantiate", pointer, pointer, pointer, pointer, pointer
+        )
         self.call = _bound(slow, "wasmtime_func_call_unchecked", pointer, pointer, pointer, pointer, c_size_t, pointer)
 
     def setter(self, name: str, value: int) -> Any:
@@ -145,7 +151,9 @@ def find() -> str:
 
         installed = version("wasmtime")
     except (ImportError, RuntimeError, OSError) as error:
-        raise HostError(f"wasmtime cannot be used here: {one_line(str(error), 200)}: reinstall wasmtime {MAJOR}") from None
+        raise HostError(
+            f"wasmtime cannot be used here: {one_line(str(error), 200)}: reinstall wasmtime {MAJOR}"
+        ) from None
     if int(installed.split(".")[0]) != MAJOR:
         raise HostError(f"wasmtime {installed} is installed: wasmguard needs {MAJOR}: reinstall wasmguard")
     return str(_ffi.filename)

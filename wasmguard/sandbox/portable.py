@@ -105,7 +105,9 @@ class PortableCoreGuest(_Portable):
         try:
             self._module = wasmtime.Module.deserialize(engine.engine, code)
         except WasmtimeError as error:
-            raise CacheError(f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`") from None
+            raise CacheError(
+                f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`"
+            ) from None
         self._linker = wasmtime.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
@@ -134,7 +136,9 @@ class ComponentGuest(_Portable):
         try:
             self._component = component.Component.deserialize(engine.engine, code)
         except WasmtimeError as error:
-            raise CacheError(f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`") from None
+            raise CacheError(
+                f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`"
+            ) from None
         self._linker = component.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""`wasmguard check`: the plan in words. Which policy is asked about what, with which grants, and what a failure does."""
+"""`wasmguard check`: the plan in words. Which policy is asked about what, with which grants, and what a failure
+does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""`wasmguard demo`: three recorded tool calls, decided by the policies that are shipped, shown so that a person sees why.
+"""`wasmguard demo`: three recorded tool calls, decided by the policies that are shipped, shown so that a person sees
+why.
 
-It needs no agent, no configuration and no network, and leaves nothing behind: the configuration, the plan and the compiled
-modules live in a temporary folder. Everything shown is computed, by the same code that serves a hook.
+It needs no agent, no configuration and no network, and leaves nothing behind: the configuration, the plan and the
+compiled modules live in a temporary folder. Everything shown is computed, by the same code that serves a hook.
 """
 
 from __future__ import annotations
