@@ -10,10 +10,9 @@ refused until the owner locks again (`unchanged`).
 
 from __future__ import annotations
 
-import json
 import os
 
-from wasmguard import places, version
+from wasmguard import places, version, wire
 from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
 from wasmguard.limits import HARD_MAX
 from wasmguard.sandbox.cache import Vault, digest
@@ -119,7 +118,7 @@ def write(plan: Plan) -> None:
         CacheError: if it cannot be written.
     """
     data = plan.as_dict() | {"policies": [policy.as_dict() for policy in plan.policies]}
-    vault().write(_name(plan.config), json.dumps(data).encode())
+    vault().write(_name(plan.config), wire.written(data).encode())
 
 
 def made_with(library: str) -> dict[str, Any]:
@@ -182,7 +181,7 @@ def digest_of(config: str) -> str:
 
 
 def _parsed(data: bytes) -> Plan | None:
-    plan = json.loads(data)
+    plan = wire.read(data.decode())
     if plan["made"]["format"] != FORMAT:
         return None
     return Plan(**plan | {"policies": tuple(PlannedPolicy(**policy) for policy in plan["policies"])})

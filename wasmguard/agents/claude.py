@@ -30,7 +30,6 @@ An empty reason is filled in: a deny without one has let a write pass (claude-co
 
 from __future__ import annotations
 
-import json
 
 from wasmguard.agents.interface import copied, decoded, top_level
 from wasmguard.decision import Effect, settle
@@ -39,6 +38,7 @@ from wasmguard.event import GATING, REWRITABLE, STOPPING, TOOL_GATES, Event
 from wasmguard.limits import REASON
 from wasmguard.text import lines, one_line
 from wasmguard.value import Value
+from wasmguard.wire import written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def encode(answer: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError, TypeError: if the answer holds what JSON cannot say. That is a bug of ours: print a refusal instead.
     """
-    return json.dumps(dict(answer), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return written(dict(answer)).encode() + b"\n"
 
 
 _NOTHING = settle(())

@@ -18,13 +18,12 @@ not parse, in linear time, and is never misled by the same key deeper down, wher
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 
 from wasmguard.errors import EventError
 from wasmguard.limits import EVENT_DEPTH
 from wasmguard.text import one_line
+from wasmguard.wire import reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +68,9 @@ class Dialect(Protocol):
         """The bytes of an answer, as the agent reads them."""
 
 
+BOM = b"\xef\xbb\xbf"  # the client takes one before its own JSON too
+
+
 def decoded(raw: bytes) -> dict[str, Any]:
     """The JSON object in *raw*, by the rules above.
 
@@ -76,7 +78,7 @@ def decoded(raw: bytes) -> dict[str, Any]:
         EventError: if it breaks one of them.
     """
     try:
-        fields = _JSON.decode(raw.decode("utf-8-sig"))
+        fields = _JSON(raw.removeprefix(BOM).decode())
     except (RecursionError, MemoryError):
         raise EventError("the event is nested too deep, or too big, to be read") from None
     except ValueError as error:  # bad UTF-8, bad JSON, an integer of more digits than Python reads
@@ -106,7 +108,8 @@ def top_level(raw: bytes, key: str) -> list[str]:
     The bytes may be cut off, too many, too deep, or not JSON at all. A value that is no complete string is given as the
     empty string: something was there, and nobody can say what.
     """
-    # compiled here, not on import: only an event that cannot be decided needs them
+    import re  # here, not above: only an event that cannot be decided needs it
+
     start, token_of, value_of = re.match(_OBJECT, raw), re.compile(_TOKEN, re.DOTALL), re.compile(_VALUE, re.DOTALL)
     found: list[str] = []
     depth = _depth(0, start[0]) if start else 0
@@ -145,8 +148,7 @@ def _finite(literal: str) -> float:
     return number
 
 
-# Built once: a decoder builds its scanner when it is made. `parse_constant` gets NaN, Infinity and -Infinity.
-_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+_JSON = reader(_once, _finite)
 
 
 def _refuse_depth(fields: dict[str, Any]) -> None:
@@ -218,7 +220,7 @@ def _means(text: bytes, key: str) -> bool:
 def _text(text: bytes) -> str:
     """What a JSON string says, from the bytes between its quotes; nothing if they are no JSON."""
     try:
-        said: str = _JSON.decode(f'"{text.decode()}"')
+        said: str = _JSON(f'"{text.decode()}"')
     except ValueError:
         return ""
     return said

@@ -51,6 +51,8 @@ def refusal(raw: bytes, why: str) -> Reply:
 
 
 def _event(raw: bytes, most: int) -> Event:
+    if not raw or raw.isspace():
+        raise EventError("there is no event on standard input: send one JSON object, as an agent does")
     if len(raw) > most:
         raise EventError(f"the event has {len(raw):_} bytes, more than the limit of {most:_}: raise `limits.event`")
     return claude.parse(raw, time=time_ns() // 1_000_000)

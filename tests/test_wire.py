@@ -1,0 +1,82 @@
+"""The C half of `json` alone says what the whole package says."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from wasmguard import wire
+
+DATA = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | some.text(),
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(DATA)
+def test_it_writes_what_the_package_writes(data):
+    assert wire.written(data) == json.dumps(data, separators=(",", ":"))
+
+
+@given(DATA)
+def test_it_reads_what_the_package_reads(data):
+    text = json.dumps(data, indent=1)
+    assert wire.read(f" \n{text}\t\r\n") == json.loads(text)
+
+
+@given(some.text(alphabet='{}[]",:\\ntrue0.-+eE \n\t\ufeff\u00a0', max_size=12))
+def test_it_refuses_what_the_package_refuses(text):
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011  # whichever sentence the C code has
+            wire.read(text)
+    else:
+        assert wire.read(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", " ", "{", "[1,]", "{} {}", "{}x", "nul", '"\n"', "\u00a0{}", "1" * 5000])
+def test_what_is_no_document_is_a_value_error(text):
+    with pytest.raises(ValueError):  # noqa: PT011  # whichever sentence the C code has
+        wire.read(text)
+
+
+def test_nesting_without_end_is_a_recursion_error():
+    with pytest.raises(RecursionError):
+        wire.read("[" * 100_000)
+
+
+def test_objects_and_numbers_are_made_by_the_caller():
+    read = wire.reader(pairs=tuple, number=lambda text: text)
+    assert read('{"a": 1.5, "a": NaN, "b": -Infinity, "c": 7}') == (
+        ("a", "1.5"),
+        ("a", "NaN"),
+        ("b", "-Infinity"),
+        ("c", 7),
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_has_not_are_not_written(value):
+    with pytest.raises(ValueError):  # noqa: PT011  # whichever sentence the C code has
+        wire.written({"n": value})
+
+
+@pytest.mark.parametrize("value", [b"bytes", {1, 2}, object()])
+def test_values_that_json_has_not_are_not_written(value):
+    with pytest.raises(TypeError):
+        wire.written({"v": value})
+
+
+def test_lone_surrogates_stay_escapes():
+    assert wire.written("\ud800") == '"\\ud800"'
+    assert wire.read('"\\ud800"') == "\ud800"
+
+
+def test_without_the_c_half_the_package_is_used(monkeypatch):
+    monkeypatch.setattr(wire, "make_scanner", None)
+    assert wire.reader()(' {"a": [1.5, null]} ') == {"a": [1.5, None]}
+    assert wire.written({"a": [1.5, None]}) == '{"a":[1.5,null]}'
