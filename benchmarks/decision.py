@@ -1,11 +1,15 @@
-"""A warm decision, and the public wasmtime API doing the same evaluation, turn by turn in one run.
+"""A warm decision, and the same through wasmtime's public API, in alternating blocks of one run.
 
     python benchmarks/decision.py [ROUNDS]
 
-Every row is one small Write event through a fresh instance of a shipped policy. `ours` is `Guard.decide`: event checks,
-encoding, chain, evaluation, decoding, grants and path rules. `public` is only encoding, evaluation and decoding through
-wasmtime-py as one would write it first. Medians and minima in microseconds; the machine may be busy, compare within a
-row.
+Every row is one small Write event through a fresh instance of a shipped policy.
+
+* `ours`: `Guard.decide`: event checks, encoding, chain, evaluation, decoding, grants and path rules.
+* `portable`: the same `Guard.decide` with `WASMGUARD_PORTABLE=1`, which evaluates through wasmtime-py's public API.
+* `bare`: only encoding, evaluation and decoding through the public API, as one would write it first.
+
+Medians and minima in microseconds. Blocks of 25 decisions take turns, so that the noise of the machine hits all alike
+and caches are warm inside a block, as they are for events in a row.
 """
 
 import json
@@ -37,7 +41,7 @@ ROWS = {
         "/home/dev/data/new.txt",
     ),
 }
-WARM_UP = 300
+WARM_UP, BLOCK = 300, 25
 
 
 def guard_of(folder: str, policy: str, more: str):  # type: ignore[no-untyped-def]
@@ -79,31 +83,44 @@ def public_of(policy: str):  # type: ignore[no-untyped-def]
     return evaluate
 
 
-def timed(call, event) -> float:  # type: ignore[no-untyped-def]
-    begun = perf_counter_ns()
-    call(event)
-    return (perf_counter_ns() - begun) / 1000
+def portable_of(folder: str, policy: str, more: str):  # type: ignore[no-untyped-def]
+    os.environ["WASMGUARD_PORTABLE"] = "1"
+    try:
+        return guard_of(folder, policy, more)
+    finally:
+        del os.environ["WASMGUARD_PORTABLE"]
+
+
+def block(call, event) -> list[float]:  # type: ignore[no-untyped-def]
+    times = []
+    for _ in range(BLOCK):
+        begun = perf_counter_ns()
+        call(event)
+        times.append((perf_counter_ns() - begun) / 1000)
+    return times
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
-    print(
-        f"{rounds} rounds, {len(json.dumps(EVENT))} bytes of event, median/min in microseconds"
-    )
-    print(f"{'':26}{'ours':>14}{'public API':>16}{'ratio':>8}{'fuel':>10}")
+    print(f"{rounds} decisions each, {len(json.dumps(EVENT))} bytes of event, median/min in microseconds")
+    print(f"{'':25}{'ours':>12}{'portable':>14}{'bare':>14}{'ours/portable':>15}{'ours/bare':>11}{'fuel':>8}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
         for name, (policy, more, path) in ROWS.items():
             event = EVENT | {"tool_input": EVENT["tool_input"] | {"file_path": path}}
-            guard, public = guard_of(folder, policy, more), public_of(policy)
-            for _ in range(WARM_UP):
-                guard.decide(event), public(event)
-            ours, theirs = zip(
-                *((timed(guard.decide, event), timed(public, event)) for _ in range(rounds)), strict=True
-            )
-            a, b = statistics.median(ours), statistics.median(theirs)
+            guard = guard_of(folder, policy, more)
+            calls = [guard.decide, portable_of(folder, policy, more).decide, public_of(policy)]
+            for call in calls:
+                for _ in range(WARM_UP // BLOCK):
+                    block(call, event)
+            taken: list[list[float]] = [[] for _ in calls]
+            for _ in range(rounds // BLOCK):
+                for times, call in zip(taken, calls, strict=True):
+                    times.extend(block(call, event))
+            ours, portable, bare = map(statistics.median, taken)
             fuel = sum(v.fuel for v in guard.decide(event).verdicts)
-            print(f"{name:26}{a:7.1f}/{min(ours):6.1f}{b:9.1f}/{min(theirs):6.1f}{a / b:8.2f}{fuel:10_}")
+            cells = "".join(f"{m:8.1f}/{min(t):5.1f}" for m, t in zip((ours, portable, bare), taken, strict=True))
+            print(f"{name:24}{cells}{ours / portable:14.2f}{ours / bare:11.2f}{fuel:9_}")
 
 
 if __name__ == "__main__":

@@ -146,18 +146,25 @@ def settle(verdicts: Iterable[Verdict]) -> Decision:
     same effect and the same rewrite.
     """
     everything = tuple(verdicts)
-    said = tuple(v for v in everything if not v.shadow)
-    last = max((i for i, v in enumerate(said) if v.rewrite is not None), default=0)
-    standing = [v for i, v in enumerate(said) if i >= last or v.effect is not Effect.ALLOW]
-    effect = max((v.effect for v in standing), default=Effect.PASS)
-    contexts = {v.policy: f'policy "{v.policy}" adds (untrusted text): {quoted(v.context)}' for v in said if v.context}
+    said = [v for v in everything if not v.shadow]
+    last = 0
+    for place, verdict in enumerate(said):
+        if verdict.rewrite is not None:
+            last = place
+    standing = [v for place, v in enumerate(said) if place >= last or v.effect is not Effect.ALLOW]
+    effect = max([v.effect for v in standing], default=Effect.PASS)
     return Decision(
         effect=effect,
-        because=tuple(v for v in standing if v.effect is effect is not Effect.PASS),
+        because=() if effect is Effect.PASS else tuple(v for v in standing if v.effect is effect),
         rewrite=said[last].rewrite if said and effect is not Effect.DENY else None,
-        context="\n".join(contexts.values()),
+        context=_contexts(said),
         verdicts=everything,
     )
+
+
+def _contexts(said: Iterable[Verdict]) -> str:
+    last_words = {v.policy: v.context for v in said if v.context}
+    return "\n".join(f'policy "{name}" adds (untrusted text): {quoted(text)}' for name, text in last_words.items())
 
 
 def refused(why: str, *, by: str = "wasmguard") -> Decision:

@@ -47,6 +47,10 @@ class Event(Value):
     time: int = 0
     """When we got it, Unix milliseconds. Recorded, so that a replay is exact."""
 
+    checked: bool = False
+    """Whether a dialect read the fields: then they hold nothing that JSON cannot say, and need not be looked at
+    again."""
+
     @property
     def tool(self) -> str | None:
         """`tool_name`, or None for an event that is not about a tool."""

@@ -1,7 +1,7 @@
 """JSON as it goes over the wire, by the C half of the standard library's `json`.
 
-The package around that half compiles seven regular expressions when it is imported, for a fallback that nobody runs: 5 ms
-of a hook process of 25, with `re` (CPython 3.11; `python benchmarks/startup.py`). The C functions are the ones that
+The package around that half compiles seven regular expressions when it is imported, for a fallback that nobody runs: 5
+ms of a hook process of 25, with `re` (CPython 3.11; `python benchmarks/startup.py`). The C functions are the ones that
 `json.loads` and `json.dumps` end in; where there are none, the package is used.
 """
 

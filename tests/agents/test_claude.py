@@ -62,7 +62,8 @@ def test_the_dialect_keeps_the_promise():
 @each_recorded_payload
 def test_a_recorded_payload_is_read_whole(raw):
     parsed = claude.parse(raw, time=7)
-    assert parsed == Event(name=json.loads(raw)["hook_event_name"], agent="claude", fields=json.loads(raw), time=7)
+    fields = json.loads(raw)
+    assert parsed == Event(name=fields["hook_event_name"], agent="claude", fields=fields, time=7, checked=True)
     assert claude.from_mapping(json.loads(raw), time=7) == parsed
     assert claude.name_of(raw) == parsed.name
     assert parsed.name in claude.KNOWN

@@ -30,7 +30,6 @@ An empty reason is filled in: a deny without one has let a write pass (claude-co
 
 from __future__ import annotations
 
-
 from wasmguard.agents.interface import copied, decoded, top_level
 from wasmguard.decision import Effect, settle
 from wasmguard.errors import EventError
@@ -180,7 +179,7 @@ def _event(fields: dict[str, Any], time: int) -> Event:
     for optional in ("permission_mode", "cwd"):
         if type(fields.get(optional, "")) is not str:
             raise EventError(f"`{optional}` of {one_line(said, 60)} is not a string")
-    return Event(name=said, agent=name, fields=fields, time=time)
+    return Event(name=said, agent=name, fields=fields, time=time, checked=True)
 
 
 def _string(fields: Mapping[str, Any], field: str, what: str) -> str:

@@ -89,7 +89,7 @@ def encode_event(event: Event, reads: frozenset[str] | None = None) -> bytes:
     if reads is not None:
         fields = {name: value for name, value in fields.items() if name in reads or name == "hook_event_name"}
     try:
-        return _packed(fields)
+        return _packed(fields, checked=event.checked)
     except ValueError as error:
         raise EventError(f"event: {error}") from error
 
@@ -216,14 +216,22 @@ def _check_nested(key: str, value: Any) -> None:
         raise InvalidAnswer(f"`{key}` of the answer {flaw}")
 
 
-def _packed(data: dict[str, Any]) -> bytes:
-    if _unsendable(data):
-        where = next(name for name, value in data.items() if _unsendable({name: value}))
-        raise ValueError(f"{quoted(one_line(str(where), 40))} {_unsendable({where: data[where]})}")
+def _packed(data: dict[str, Any], *, checked: bool = False) -> bytes:
+    if not checked:
+        _refuse_unsendable(data)
     try:
         return packb(data)  # type: ignore[no-any-return]  # msgpack has no annotations
     except UnicodeEncodeError:  # rare, so ordinary events do not pay for the search
         return packb(_mended(data))  # type: ignore[no-any-return]  # as above
+    except OverflowError:  # JSON has larger integers than msgpack
+        _refuse_unsendable(data)
+        raise
+
+
+def _refuse_unsendable(data: dict[str, Any]) -> None:
+    if _unsendable(data):
+        where = next(name for name, value in data.items() if _unsendable({name: value}))
+        raise ValueError(f"{quoted(one_line(str(where), 40))} {_unsendable({where: data[where]})}")
 
 
 def _unsendable(data: dict[str, Any]) -> str:

@@ -22,7 +22,6 @@ name goes before a prefix, a longer prefix before a shorter one. A field with a 
 
 from __future__ import annotations
 
-
 from wasmguard.decision import Effect, Verdict
 from wasmguard.errors import InvalidAnswer, OutsideGrant, Ungranted
 from wasmguard.event import REWRITABLE

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from wasmguard.sandbox.engine import Engine
 
 U32, U64 = 2**32 - 1, 2**64 - 1
-NAMES = {name: name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE)}
+MEMORY, ALLOC, EVALUATE, INITIALIZE = (
+    name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE)
+)
 
 
 class _Buffers:
@@ -113,11 +115,14 @@ class CoreGuest:
         lib, slots, size = self._library, b.slots, len(request)
         self._done(b, "start", lib.instantiate(self._pre, context, b.instance, b.trap))
         memory, alloc, evaluate, initialize = b.externs
-        self._export(context, b, abi.MEMORY, memory)
-        self._export(context, b, abi.ALLOC, alloc)
-        self._export(context, b, abi.EVALUATE, evaluate)
+        if not (
+            lib.export_get(context, b.instance, MEMORY, len(MEMORY), memory)
+            and lib.export_get(context, b.instance, ALLOC, len(ALLOC), alloc)
+            and lib.export_get(context, b.instance, EVALUATE, len(EVALUATE), evaluate)
+        ):
+            raise CacheError("the compiled module lost an export: run `wasmguard lock`")
         memory += c.EXTERN_OF
-        if lib.export_get(context, b.instance, NAMES[abi.INITIALIZE], len(abi.INITIALIZE), initialize):
+        if lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize):
             self._done(b, abi.INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
 
         slots[0] = size
@@ -133,10 +138,6 @@ class CoreGuest:
         if not 0 < length <= self._answer or begin + length > lib.memory_size(context, memory):
             raise InvalidAnswer(refused_answer(begin, length, self._answer))
         return string_at(lib.memory_data(context, memory) + begin, length)
-
-    def _export(self, context: int, b: _Buffers, name: str, place: int) -> None:
-        if not self._library.export_get(context, b.instance, NAMES[name], len(name), place):
-            raise CacheError(f"the compiled module lost its export `{name}`: run `wasmguard lock`")
 
     def _burned(self, context: int, b: _Buffers) -> int:
         self._library.get_fuel(context, b.fuel)

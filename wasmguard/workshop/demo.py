@@ -95,7 +95,7 @@ def _with_repeats(verdicts: tuple[Verdict, ...]) -> Iterator[tuple[Verdict, bool
 def _verdict(verdict: Verdict, *, again: bool) -> str:
     word = verdict.effect.name.lower() + (", rewrites" if verdict.rewrite is not None else "")
     fuel = "" if verdict.fuel is None else f"{verdict.fuel:>7_} fuel"
-    note = "  asked again about the new input" if again else ""
+    note = "  asked again" if again else ""
     return f"   {verdict.policy:15} {word:15} {verdict.microseconds:5.0f} us {fuel}{note}"
 
 
