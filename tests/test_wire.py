@@ -2,12 +2,17 @@
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from wasmguard import wire
+
+ROOT = Path(__file__).parents[1]
 
 DATA = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | some.text(),
@@ -80,3 +85,10 @@ def test_without_the_c_half_the_package_is_used(monkeypatch):
     monkeypatch.setattr(wire, "make_scanner", None)
     assert wire.reader()(' {"a": [1.5, null]} ') == {"a": [1.5, None]}
     assert wire.written({"a": [1.5, None]}) == '{"a":[1.5,null]}'
+
+
+@pytest.mark.parametrize("text", ['{"a": ', '{"a" 1}', '["', "[1 2]", '{"a": 1, }'])
+def test_a_process_that_never_loaded_the_package_fails_with_the_same_error(text):
+    program = f"from wasmguard import wire\ntry: wire.read({text!r})\nexcept ValueError as error: print('refused')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout, done.stderr) == ("refused\n", "")

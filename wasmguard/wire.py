@@ -35,7 +35,7 @@ def reader(pairs: Pairs | None = None, number: Number = float) -> Callable[[str]
     def decode(text: str) -> Any:
         text = text.strip(" \t\n\r")
         try:
-            value, end = scan(text, 0)
+            value, end = _scanned(scan, text)
         except StopIteration as stop:
             raise ValueError(f"no value at character {stop.value}") from None
         if end != len(text):
@@ -43,6 +43,15 @@ def reader(pairs: Pairs | None = None, number: Number = float) -> Callable[[str]
         return value
 
     return decode
+
+
+def _scanned(scan: Any, text: str) -> tuple[Any, int]:
+    try:
+        return scan(text, 0)  # type: ignore[no-any-return]  # the C function has no annotations
+    except SystemError:  # it fails with an error class of `json.decoder`, and only if that is loaded (CPython 3.11)
+        import json.decoder  # noqa: F401
+
+        return scan(text, 0)  # type: ignore[no-any-return]  # as above
 
 
 class _Context:
