@@ -461,9 +461,12 @@ def child_of(process):
     raise AssertionError("it never started to decide")
 
 
-def deciding(host, raw):
+HANGS = f"{HOOK}; import time; hook._decided = lambda *_: time.sleep(60)"  # where a decision would be too quick to stop
+
+
+def deciding(host, raw, program=SERVE):
     """A hook in the middle of its decision, and the process that decides."""
-    process = host.start()
+    process = host.start(program=program)
     send(process, raw)
     return process, child_of(process)
 
@@ -488,7 +491,7 @@ def test_a_hook_that_is_told_to_end_refuses_and_leaves_nobody_behind(host, numbe
 
 @ENDING
 def test_a_hook_that_is_told_to_end_is_silent_about_a_stop(host, number):
-    process, _ = deciding(host, wire("Stop"))
+    process, _ = deciding(host, wire("Stop"), f"{HANGS}; hook.main([])")
     process.send_signal(number)
     answer = ended(process)
     assert said_nothing(answer), answer
@@ -504,7 +507,7 @@ def test_when_the_deciding_process_crashes_the_answer_is_deny(host, number):
 
 @CRASHING
 def test_when_the_deciding_process_crashes_a_stop_is_not_held_up(host, number):
-    process, child = deciding(host, wire("Stop"))
+    process, child = deciding(host, wire("Stop"), f"{HANGS}; hook.main([])")
     os.kill(child, number)
     os.kill(child, signal.SIGCONT)
     answer = ended(process)
@@ -532,10 +535,7 @@ hook.main(sys.argv[2:])
 
 def test_a_hook_that_was_killed_leaves_nobody_on_its_standard_output(host):
     """The client reads to the end: a child that holds it open would hold the client up."""
-    program = f"{HOOK}; hook._decided = lambda *_: __import__('time').sleep(10); hook.main([])"
-    process = host.start(program=program)
-    send(process, wire())
-    child = child_of(process)
+    process, child = deciding(host, wire(), f"{HANGS}; hook.main([])")
     process.kill()
     os.kill(child, signal.SIGCONT)
     assert process.stdout.read() == b""
@@ -545,11 +545,8 @@ def test_a_hook_that_was_killed_leaves_nobody_on_its_standard_output(host):
 
 
 def test_a_decision_that_takes_too_long_is_refused_at_the_deadline(host):
-    hangs = "hook._decided = lambda *_: __import__('time').sleep(60)"
-    process = host.start(program=f"{HOOK}; hook.DEADLINE = 1; {hangs}; hook.main(sys.argv[2:])")
-    send(process, wire())
-    child = child_of(process)
-    assert "no decision after 1 s" in reason_of(ended(process))
+    process, child = deciding(host, wire(), f"{HANGS}; hook.DEADLINE = 2; hook.main([])")
+    assert "no decision after 2 s" in reason_of(ended(process))
     assert not alive(child)
 
 

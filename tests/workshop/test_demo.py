@@ -24,7 +24,7 @@ def test_before_and_after_of_the_rewrite_are_shown():
 
 def test_every_verdict_shows_policy_microseconds_and_fuel():
     text = "\n".join(line for _, line in shown())
-    for word in ("no-destruction", "sandbox-writes", " us ", " fuel", "asked again", "answer: {}"):
+    for word in ("no-destruction", "sandbox-writes", " us ", " fuel", "asked again"):
         assert word in text
 
 

@@ -106,7 +106,7 @@ def private_folder(path: str) -> None:
         pass
     except OSError as error:
         raise CacheError(
-            f"cannot make `{path}`: {_why(error)}: make its parent writable or set $XDG_CACHE_HOME"
+            f"cannot make `{path}`: {_why(error)}: make its parent writable, or set $XDG_CACHE_HOME and $XDG_STATE_HOME"
         ) from None
     os.close(_opened_folder(path))
 

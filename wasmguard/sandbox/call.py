@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from wasmguard.sandbox.engine import Engine
 
 U32, U64 = 2**32 - 1, 2**64 - 1
-MEMORY, ALLOC, EVALUATE, INITIALIZE = (
-    name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE)
-)
+MEMORY, ALLOC, EVALUATE, INITIALIZE = (name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE))
 
 
 class _Buffers:

@@ -7,7 +7,6 @@ compiled modules live in a temporary folder. Everything shown is computed, by th
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recorded")
 CALLS = ("Bash", "Write", "Read")
 WIDTH = 80  # columns
+WARM_UP = 50  # decisions: after the first the module is loaded, after some the caches are warm
 
 
 def demonstration() -> Iterator[tuple[str, str]]:
@@ -46,7 +46,8 @@ def demonstration() -> Iterator[tuple[str, str]]:
             with Guard.load(config) as guard:
                 for number, tool in enumerate(CALLS, 1):
                     event = _recorded(tool)
-                    guard.decide(event)  # once to load the module: what is shown is a warm decision
+                    for _ in range(WARM_UP):  # what is shown is a warm decision
+                        guard.decide(event)
                     yield from _call(number, event, guard.decide(event))
 
 
@@ -81,8 +82,6 @@ def _call(number: int, event: Event, decision: Decision) -> Iterator[tuple[str, 
     for verdict, again in _with_repeats(decision.verdicts):
         yield "plain", _verdict(verdict, again=again)
     yield from _outcome(event, decision)
-    answer = json.dumps(claude.render(event, decision))
-    yield from (("plain", line) for line in _wrapped("answer: ", answer))
 
 
 def _with_repeats(verdicts: tuple[Verdict, ...]) -> Iterator[tuple[Verdict, bool]]:
@@ -102,7 +101,7 @@ def _verdict(verdict: Verdict, *, again: bool) -> str:
 def _outcome(event: Event, decision: Decision) -> Iterator[tuple[str, str]]:
     if decision.effect is Effect.DENY:
         yield "deny", "   => DENIED, the tool does not run"
-        yield from (("plain", line) for line in _wrapped("because ", decision.reason))
+        yield from (("plain", line) for line in _wrapped(f"because {decision.reason}"))
     elif decision.rewrite is not None:
         carrier = next(v.policy for v in reversed(decision.verdicts) if v.rewrite is not None)
         yield "rewrite", f"   => REWRITTEN by {carrier}, then the agent's own permission rules go on"
@@ -114,7 +113,5 @@ def _outcome(event: Event, decision: Decision) -> Iterator[tuple[str, str]]:
         yield "pass", "   => PASSED, the agent's own permission rules go on"
 
 
-def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=f"      {label}", subsequent_indent="      ", break_on_hyphens=False
-    )
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False)
