@@ -122,3 +122,23 @@ def test_whoever_rewrites_whatever_every_policy_has_judged_the_call_that_runs():
         if decision.effect is not Effect.DENY:
             assert all(p.asked[-1] == final for p in policies)
             assert all(p.answers[final] in (final, Effect.PASS) for p in policies)
+
+
+def test_what_python_calls_equal_is_not_the_same_input():
+    """`1 == True` and `0 == False`: a guard that saw a number has not judged a boolean."""
+    start = Event(name="PreToolUse", agent="claude", fields={"tool_name": "T", "tool_input": {"opts": [1]}})
+
+    class Once:
+        shadow = False
+
+        def __init__(self, name, value):
+            self.name, self.value, self.asked = name, value, []
+
+        def ask(self, event):
+            self.asked.append(event.input["opts"])
+            value, self.value = self.value, None
+            return Verdict(policy=self.name, rewrite={"opts": value} if value is not None else None)
+
+    guard, rewriter = Once("guard", None), Once("rewriter", [True])
+    assert decided([guard, rewriter], start).rewrite == {"opts": [True]}
+    assert [type(seen[0]) for seen in guard.asked] == [int, bool]

@@ -155,7 +155,7 @@ def test_a_policy_knows_where_its_settings_are(loaded, tmp_path):
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
-    with pytest.raises(ConfigError, match=r"absent.toml`: cannot be read: no such file .*--config PATH"):
+    with pytest.raises(ConfigError, match=r"absent.toml`: does not exist: write it, or .*--config PATH"):
         load(str(tmp_path / "absent.toml"))
 
 
@@ -398,17 +398,23 @@ def test_without_a_word_the_limits_are_the_default(loaded):
 
 
 def test_limits_come_in_layers(loaded):
-    def limits(own, top=""):
+    def limits(own, top="", asks="default"):
         config = loaded(f"{LEAST}{own}\n[limits]\n{top}")
-        return config.limits_for(config.policy[0], manifest("roomy"))
+        return config.limits_for(config.policy[0], manifest(asks))
 
-    assert limits("") == ROOMY
+    assert limits("") == DEFAULT
+    assert limits("", asks="tight") == TIGHT
     assert limits("", "profile = 'tight'") == TIGHT
-    assert limits("", "fuel = 7") == ROOMY.replaced(fuel=7)
+    assert limits("", "fuel = 7", asks="tight") == TIGHT.replaced(fuel=7)
     assert limits("", "profile = 'tight'\nfuel = 7") == TIGHT.replaced(fuel=7)
     assert limits("limits.fuel = 8", "profile = 'tight'\nfuel = 7\nclock = 9") == TIGHT.replaced(fuel=8, clock=9)
     assert limits("limits.profile = 'roomy'", "profile = 'tight'\nfuel = 7") == ROOMY
     assert limits("limits.profile = 'tight'\nlimits.fuel = 8", "clock = 9") == TIGHT.replaced(fuel=8)
+
+
+def test_a_manifest_asks_for_more_than_the_default_in_vain(loaded):
+    config = loaded(LEAST)
+    assert config.limits_for(config.policy[0], manifest("roomy")) == DEFAULT
 
 
 def test_a_policy_s_limits_are_its_own(loaded):

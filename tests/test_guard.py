@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import shutil
 
 import pytest
 
-from wasmguard import Effect, Guard
-from wasmguard.errors import ConfigError, ModuleChanged
+from wasmguard import Effect, Event, Guard
+from wasmguard.errors import ConfigError, ModuleChanged, PlanStale
 from wasmguard.guard import _matches
+from wasmguard.sandbox import call
 
 WRITE = {
     "hook_event_name": "PreToolUse",
@@ -189,3 +191,61 @@ def test_a_tool_pattern_ends_in_a_star_or_is_a_name():
     assert _matches("mcp__a__b", "mcp__*")
     assert _matches("Write", "*")
     assert not _matches("Writer", "Write")
+
+
+def test_an_event_of_the_callers_is_read_anew_every_time(configured):
+    guard = Guard.load(configured("pass"))
+    seen = []
+    guard.policies[0]._encoded = lambda event, reads, was=guard.policies[0]._encoded: (
+        seen.append(was(event, reads)) or seen[-1]
+    )
+    event = Event(name="PreToolUse", agent="claude", fields={"tool_name": "Write", "tool_input": {"file_path": "/a"}})
+    guard.decide(event)
+    event.fields["tool_input"]["file_path"] = "/b"
+    guard.decide(event)
+    assert (b"/a" in seen[0], b"/b" in seen[1]) == (True, True)
+
+
+def test_guards_of_one_setup_share_one_engine(configured):
+    path = configured("pass")
+    engines = set()
+    for _ in range(3):
+        with Guard.load(path) as guard:
+            guard.decide(WRITE)
+            engines.add(id(guard.policies[0]._guest._engine))
+    assert len(engines) == 1
+
+
+def test_a_decision_inside_a_decision_is_right(configured, monkeypatch):
+    """As a signal handler or a finalizer may do it, at the worst moment: while a request is being written."""
+    guard = Guard.load(configured("deny"))
+    guard.decide(WRITE)
+    inner = []
+    write = call.memmove
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(call, "memmove", write)
+        inner.append(guard.decide(WRITE).reason)
+        return write(*arguments)
+
+    monkeypatch.setattr(call, "memmove", interrupted)
+    assert [guard.decide(WRITE).reason] == inner
+
+
+def test_an_emptied_cache_is_filled_again_with_the_same_bytes_only(configured, own_home, tmp_path, assembled):
+    path = configured("deny")
+    Guard.load(path)
+    shutil.rmtree(own_home / "wasmguard" / "vault")
+    assert Guard.load(path).decide(WRITE).effect is Effect.DENY
+    shutil.rmtree(own_home / "wasmguard" / "vault")
+    (tmp_path / "deny.wasm").write_bytes(assembled("pass"))
+    with pytest.raises(ModuleChanged):
+        Guard.load(path)
+
+
+def test_a_guard_that_may_not_lock_refuses_what_was_never_locked(configured):
+    path = configured("pass")
+    with pytest.raises(PlanStale):
+        Guard.load(path, may_lock=False)
+    Guard.load(path)
+    assert Guard.load(path, may_lock=False).decide(WRITE).effect is Effect.PASS

@@ -142,3 +142,24 @@ def test_preparing_puts_nothing_in_force(configured):
     lock.prepare(str(path), repin=False)
     with pytest.raises(plan.PlanStale):
         plan.read(str(path))
+
+
+def test_a_configuration_without_policies_would_let_everything_pass(locked, tmp_path, own_home):
+    (tmp_path / "wasmguard.toml").write_text("# not written yet\n")
+    with pytest.raises(ConfigError, match="write a `\\[\\[policy\\]\\]`"):
+        locked(tmp_path / "wasmguard.toml")
+
+
+def test_a_manifest_is_as_fixed_as_its_module(locked, tmp_path, own_home, assembled):
+    manifest = 'abi = 1\nname = "p"\nversion = "1.0.0"\nsummary = "s"\nevents = ["PreToolUse"]\n'
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "policy.wasm").write_bytes(assembled("deny"))
+    (tmp_path / "p" / "manifest.toml").write_text(manifest)
+    path = tmp_path / "wasmguard.toml"
+    path.write_text('[[policy]]\nname = "p"\nmodule = "p"\n')
+    locked(path)
+    (tmp_path / "p" / "manifest.toml").write_text(manifest + 'tools = ["Nothing"]\n')
+    path.write_text(path.read_text() + "# touched\n")
+    with pytest.raises(ModuleChanged, match="the manifest of `p` changed since it was locked"):
+        locked(path, repin=False)
+    assert locked(path).plan.policies[0].tools == ("Nothing",)

@@ -31,7 +31,7 @@ def test_a_changed_configuration_makes_it_stale(config):
 
 def test_a_missing_configuration_is_the_owners_matter_even_with_a_plan(config):
     os.unlink(config)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="does not exist"):
         plan.read(config)
 
 

@@ -10,8 +10,6 @@ Names are loaded when they are used: a hook process imports this package for eve
 
 from __future__ import annotations
 
-from wasmguard.version import __version__
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from wasmguard.errors import WasmguardError
     from wasmguard.event import Event
     from wasmguard.guard import Guard
+    from wasmguard.version import __version__
 
 __all__ = ["Decision", "Effect", "Event", "Guard", "Verdict", "WasmguardError", "__version__"]
 
@@ -30,6 +29,7 @@ _HOME = {
     "Guard": "guard",
     "Verdict": "decision",
     "WasmguardError": "errors",
+    "__version__": "version",
 }
 
 

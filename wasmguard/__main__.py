@@ -19,6 +19,8 @@ def main() -> None:
 def _hook(arguments: list[str]) -> None:
     """Answer one event. Even an installation that cannot be imported blocks: exit code 2."""
     try:
+        if not sys.flags.isolated:  # `-m` without `-I`: nobody may plant modules in the folder that the agent is in
+            sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
         from wasmguard.serve import hook
 
         hook.main(arguments)

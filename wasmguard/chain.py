@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from wasmguard.decision import Decision, Effect, Verdict, settle
 from wasmguard.limits import ROUNDS
+from wasmguard.value import same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def decided(policies: Sequence[Asked], event: Event) -> Decision:
     verdicts = _asked_until_rest([p for p in policies if not p.shadow], event)
     verdicts += [p.ask(event).replaced(shadow=True) for p in policies if p.shadow]
     decision = settle(verdicts)
-    if decision.rewrite is not None and decision.rewrite == event.input:  # there and back again
+    if decision.rewrite is not None and same(decision.rewrite, event.input):  # there and back again
         return decision.replaced(rewrite=None)
     return decision
 
@@ -70,8 +71,9 @@ def _asked_until_rest(policies: Sequence[Asked], event: Event) -> list[Verdict]:
 
 
 def _same_input(one: Event, other: Event) -> bool:
-    return one is other or one.input == other.input
+    return one is other or same(one.input, other.input)
 
 
 def _without_idle_rewrite(verdict: Verdict, event: Event) -> Verdict:
-    return verdict.replaced(rewrite=None) if verdict.rewrite is not None and verdict.rewrite == event.input else verdict
+    idle = verdict.rewrite is not None and same(verdict.rewrite, event.input)
+    return verdict.replaced(rewrite=None) if idle else verdict

@@ -3,7 +3,7 @@
 1. The file is read once: a regular file of ours or root's that not everybody may write, at most 1 MiB of UTF-8. It may
    be a symlink, because that is how people keep their dotfiles; relative paths in it start where the link is.
 2. Nothing is ignored: what is unknown, mistyped, beyond a hard maximum or not in this version is refused.
-3. Limits come in layers, a later one goes before an earlier one: the profile that the policy's manifest asks for, the
+3. Limits come in layers, a later one goes before an earlier one: `tight` where the policy's manifest asks for it, the
    profile under `[limits]`, single values there, and the policy's own `limits`, again profile first. A profile sets
    every value, so it replaces all that is below it.
 4. A policy is granted what is written here and nothing else. `deny` and `ask` are no grants: it may always tighten.
@@ -27,7 +27,7 @@ from wasmguard.errors import ConfigError
 from wasmguard.guest.bundle import OTHERS, read_once
 from wasmguard.guest.grants import Grants
 from wasmguard.guest.manifest import Manifest, TomlSchema
-from wasmguard.limits import DEFAULT, PROFILES, Limits
+from wasmguard.limits import DEFAULT, TIGHT, Limits
 from wasmguard.sandbox.cache import digest
 from wasmguard.toml_errors import Problem, not_toml, problems, told
 from wasmguard.toml_layout import Layout
@@ -56,7 +56,8 @@ class Config(Value):
 
     def limits_for(self, policy: PolicyConfig | None, manifest: Manifest | None) -> Limits:
         """The limits of *policy* (rule 3); without one, those of a policy that has none of its own."""
-        limits = self.limits.over(PROFILES[manifest.limits] if manifest else DEFAULT)
+        asked = manifest.limits if manifest else "default"
+        limits = self.limits.over(TIGHT if asked == "tight" else DEFAULT)  # a manifest may ask for less, not take more
         return policy.limits.over(limits) if policy else limits
 
     def where(self, policy: PolicyConfig) -> str:
@@ -70,6 +71,8 @@ def load(path: str) -> Config:
     Raises:
         ConfigError: one line for each problem.
     """
+    if not os.path.lexists(path):
+        raise ConfigError(f"configuration `{path}`: does not exist: write it, or pass another with --config PATH")
     try:
         data, _ = read_once(path, LARGEST, follow=True, refused_mode=OTHERS)
     except ValueError as error:

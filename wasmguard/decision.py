@@ -163,8 +163,9 @@ def settle(verdicts: Iterable[Verdict]) -> Decision:
 
 
 def _contexts(said: Iterable[Verdict]) -> str:
-    last_words = {v.policy: v.context for v in said if v.context}
-    return "\n".join(f'policy "{name}" adds (untrusted text): {quoted(text)}' for name, text in last_words.items())
+    """The last word of each policy, fenced; lines are indented, so that none begins like one of ours."""
+    last_words = {v.policy: quoted(v.context).replace("\n", "\n  ") for v in said if v.context}
+    return "\n".join(f'policy "{name}" adds (untrusted text): {text}' for name, text in last_words.items())
 
 
 def refused(why: str, *, by: str = "wasmguard") -> Decision:

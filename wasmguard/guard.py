@@ -46,7 +46,7 @@ class Guard:
         self._routes: dict[tuple[str, str | None], tuple[Policy, ...]] = {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, *, slots: int = SLOTS) -> Self:
+    def load(cls, path: str | os.PathLike[str] | None = None, *, slots: int = SLOTS, may_lock: bool = True) -> Self:
         """The guard of the configuration file *path*, or of the usual one. A file that was never locked is locked
         first.
 
@@ -59,6 +59,8 @@ class Guard:
         try:
             return cls(plan.read(config), slots=slots)
         except PlanStale:
+            if not may_lock:
+                raise
             from wasmguard.lock import lock
 
             return cls(lock(config, repin=False).plan, slots=slots)
@@ -69,7 +71,9 @@ class Guard:
         *event* is Claude Code's hook input as a mapping, or an `Event`.
         """
         try:
-            if not isinstance(event, Event):
+            if isinstance(event, Event):
+                event = event.replaced()  # what is encoded is kept by identity, and the caller's may change
+            else:
                 event = claude.from_mapping(event, time=time_ns() // 1_000_000)
             return decided(self._concerned(event), event)
         except EventError as error:
@@ -96,14 +100,15 @@ class Guard:
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         """The policies that are asked about *event*, in the owner's order."""
-        if self.closed:  # it has no policies left, and nobody to ask must not become a pass
+        policies, route = self.policies, (event.name, event.tool)
+        if self.closed:  # looked at last: nobody left to ask must not become a pass
             raise EventError("the guard is closed: load another")
-        route = event.name, event.tool
-        if route not in self._routes:
+        concerned = self._routes.get(route)
+        if concerned is None:
             if len(self._routes) > 1000:  # tool names come from outside
                 self._routes.clear()
-            self._routes[route] = tuple(p for p in self.policies if p.judges(*route))
-        return self._routes[route]
+            concerned = self._routes[route] = tuple(p for p in policies if p.judges(*route))
+        return concerned
 
 
 class Policy:

@@ -18,16 +18,21 @@ from time import perf_counter
 
 from wasmguard import config as owner
 from wasmguard import plan
-from wasmguard.errors import BundleError, ModuleChanged, ModuleRefused
+from wasmguard.errors import BundleError, ConfigError, ModuleChanged, ModuleRefused
 from wasmguard.event import GATING
 from wasmguard.guest.bundle import Bundle, open_bundle
 from wasmguard.guest.grants import Grants, Max, OneOf
 from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
 from wasmguard.sandbox import library
+from wasmguard.sandbox.cache import digest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Setup
 from wasmguard.sandbox.scan import check_abi, scan
 from wasmguard.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHELLS = frozenset({"Bash.command", "Monitor.command", "PowerShell.command"})
 STRONG = SHELLS | {"Write.content", "WebFetch.url", "Agent.prompt", "Workflow.script", "CronCreate.prompt"}
@@ -77,8 +82,13 @@ def lock(path: str, *, repin: bool) -> Outcome:
 def prepare(path: str, *, repin: bool) -> Outcome:
     """The plan of the configuration *path*, with its code in the cache, but not yet in force. Raises like `lock`."""
     settings = owner.load(path)
-    pins = _pins(settings, repin=repin)
+    if not settings.policy:  # it would let everything pass: more likely an editor has not written it yet
+        raise ConfigError(f"{settings.path}:1: `policy`: there is none: write a `[[policy]]`, or take the hook out")
+    known = {} if repin else _known(settings)
+    pins = _pins(settings, known)
     opened = [_opened(settings, policy, pins.get(policy.name), repin=repin) for policy in settings.policy]
+    for policy, bundle in opened:
+        _same_manifest(policy.name, bundle, known.get(policy.name))
     found = [(policy, bundle, settings.limits_for(policy, bundle.manifest)) for policy, bundle in opened]
     shapes = [_checked(policy.name, bundle, limits) for policy, bundle, limits in found]
     setups = _setups([(kind, limits) for kind, (_, _, limits) in zip(shapes, found, strict=True)])
@@ -99,14 +109,17 @@ def prepare(path: str, *, repin: bool) -> Outcome:
     return Outcome(plan=made, policies=tuple(told))
 
 
-def _pins(settings: owner.Config, *, repin: bool) -> dict[str, str]:
-    """The digest that each policy must have: the owner's word, else what the last plan saw under the same reference."""
-    pins = {policy.name: policy.sha256 for policy in settings.policy if policy.sha256}
-    if not repin and (before := plan.last(settings.path)):
-        seen = {(policy.name, policy.reference): policy.sha256 for policy in before.policies}
-        known = {p.name: seen[p.name, p.module] for p in settings.policy if (p.name, p.module) in seen}
-        pins = known | pins
-    return pins
+def _known(settings: owner.Config) -> dict[str, plan.PlannedPolicy]:
+    """What the last plan saw under each policy's name, if it named the same module."""
+    before = plan.last(settings.path)
+    seen = {(policy.name, policy.reference): policy for policy in before.policies} if before else {}
+    return {p.name: seen[p.name, p.module] for p in settings.policy if (p.name, p.module) in seen}
+
+
+def _pins(settings: owner.Config, known: Mapping[str, plan.PlannedPolicy]) -> dict[str, str]:
+    """The digest that each policy must have: the owner's word, else what the last plan saw."""
+    written = {policy.name: policy.sha256 for policy in settings.policy if policy.sha256}
+    return {name: policy.sha256 for name, policy in known.items()} | written
 
 
 def _opened(
@@ -122,6 +135,19 @@ def _opened(
             f" {bundle.sha256[:12]}): check it, then run `wasmguard lock`"
         )
     return policy, bundle
+
+
+def _same_manifest(name: str, bundle: Bundle, known: plan.PlannedPolicy | None) -> None:
+    """A manifest says what its policy is asked about, so it is as fixed as the module."""
+    if known is not None and known.manifest != _manifest_digest(bundle):
+        raise ModuleChanged(
+            f"policy `{name}`: the manifest of `{bundle.reference}` changed since it was locked: check it, then run"
+            " `wasmguard lock`"
+        )
+
+
+def _manifest_digest(bundle: Bundle) -> str | None:
+    return digest(bundle.manifest.model_dump_json().encode()) if bundle.manifest else None
 
 
 def _checked(name: str, bundle: Bundle, limits: Limits) -> str:
@@ -183,6 +209,7 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
         sha256=bundle.sha256,
         stamp=bundle.stat,
         kind=kind,
+        manifest=_manifest_digest(bundle),
         code=code,
         events=tuple(policy.events or (manifest.events if manifest else ("PreToolUse",))),
         tools=_optional(policy.tools if policy.tools is not None else manifest.tools if manifest else None),
@@ -222,6 +249,8 @@ def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants) -> list
         elif key in STRONG or isinstance(constraint, Max | OneOf):
             notices.append(f"it may rewrite `{key}`: a strong grant")
     manifest = bundle.manifest
+    if manifest and manifest.limits == "roomy":
+        notices.append('it asks for more than the default limits: `limits.profile = "roomy"` gives them')
     for key in manifest.asks.rewrite if manifest else ():
         if key not in grants.rewrite:
             notices.append(f'it asks for `grants.rewrite."{key}"`: without it such a rewrite is a fault, which denies')

@@ -1,7 +1,7 @@
 """The plan: the owner's configuration, checked once and pinned, as plain data. All that the hot path reads.
 
-`wasmguard lock` writes it (`wasmguard.lock`), a hook process reads it: no TOML, no pydantic, no module scan. It lies in
-the private cache, sealed like compiled code, because it says what a policy may do.
+`wasmguard lock` writes it (`wasmguard.lock`), a hook process reads it: no TOML, no pydantic, no module scan. It is
+sealed like compiled code, because it says what a policy may do.
 
 A plan counts only for what it was made from. It is stale when the bytes of the configuration changed, when wasmtime or
 wasmguard was installed anew, or when its format is another. A changed *module* does not make it stale: those bytes are
@@ -42,6 +42,8 @@ class PlannedPolicy(Value):
     """Size, modification time and inode of the module file when it was hashed."""
     kind: str
     """`core` or `component`."""
+    manifest: str | None
+    """A digest of its manifest, which says what it is asked about; None if it has none."""
     code: str
     """The name of its compiled code in the cache."""
     events: tuple[str, ...]
@@ -75,8 +77,13 @@ class Plan(Value):
 
 
 def vault() -> Vault:
-    """The private cache of this user."""
+    """The private cache of this user: compiled code, which can be made again."""
     return Vault(os.path.join(places.cache_dir(), "vault"), places.state_dir())
+
+
+def ledger() -> Vault:
+    """Where plans are. Not in the cache: they remember the digests that were locked, and caches get emptied."""
+    return Vault(os.path.join(places.state_dir(), "plans"), places.state_dir())
 
 
 def read(config: str) -> Plan:
@@ -89,7 +96,7 @@ def read(config: str) -> Plan:
     """
     config = os.path.abspath(config)
     now = digest_of(config)
-    store = vault()
+    store = ledger()
     if not os.path.lexists(os.path.join(store.folder, _name(config))):
         raise PlanStale(f"`{config}` was never locked: run `wasmguard lock`")
     plan = _parsed(store.read(_name(config)))
@@ -99,6 +106,8 @@ def read(config: str) -> Plan:
         raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
     if plan.digest != now:
         raise PlanStale(f"`{config}` changed: run `wasmguard lock`")
+    if not all(os.path.lexists(os.path.join(vault().folder, policy.code)) for policy in plan.policies):
+        raise PlanStale("compiled modules are gone from the cache: run `wasmguard lock`")
     return plan
 
 
@@ -106,7 +115,7 @@ def last(config: str) -> Plan | None:
     """The plan of *config* that was written last, whether it still counts or not; None if there is none to be
     trusted."""
     try:
-        return _parsed(vault().read(_name(os.path.abspath(config))))
+        return _parsed(ledger().read(_name(os.path.abspath(config))))
     except CacheError:
         return None
 
@@ -118,7 +127,7 @@ def write(plan: Plan) -> None:
         CacheError: if it cannot be written.
     """
     data = plan.as_dict() | {"policies": [policy.as_dict() for policy in plan.policies]}
-    vault().write(_name(plan.config), wire.written(data).encode())
+    ledger().write(_name(plan.config), wire.written(data).encode())
 
 
 def made_with(library: str) -> dict[str, Any]:
@@ -172,9 +181,11 @@ def digest_of(config: str) -> str:
     try:
         with open(config, "rb") as file:
             data = file.read(LARGEST_CONFIG + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"configuration `{config}`: does not exist: write it, or pass --config PATH") from None
     except OSError as error:
         why = (error.strerror or "unknown").lower()
-        raise ConfigError(f"configuration `{config}` cannot be read: {why}: write it or pass --config PATH") from None
+        raise ConfigError(f"configuration `{config}`: cannot be read: {why}: pass another with --config PATH") from None
     if len(data) > LARGEST_CONFIG:
         raise ConfigError(f"configuration `{config}` is over {LARGEST_CONFIG} bytes: pass the right file with --config")
     return digest(data)

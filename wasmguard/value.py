@@ -60,3 +60,16 @@ class Value:
     def replaced(self, **changes: Any) -> Self:
         """The same record with some fields changed."""
         return type(self)(**{**self.__dict__, **changes})
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether both are the same JSON data, types included: `1 == True` and `1 == 1.0` are Python's view, not JSON's."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if type(one) is list:
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

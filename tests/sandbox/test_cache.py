@@ -146,3 +146,20 @@ def test_a_file_larger_than_any_code_is_not_read(vault, monkeypatch):
     monkeypatch.setattr(cache, "LARGEST", -1000)
     with pytest.raises(CacheError, match="too large"):
         vault.read("a.code")
+
+
+def test_of_two_that_make_a_key_at_once_one_wins(tmp_path, monkeypatch):
+    """Both look, neither finds one, both write: what both sealed can be read."""
+    first, second = (Vault(str(tmp_path / "vault"), str(tmp_path / "state")) for _ in range(2))
+    link = os.link
+
+    def beaten(*arguments, **options):
+        monkeypatch.setattr(os, "link", link)
+        second.write("b.code", b"second")
+        return link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", beaten)
+    first.write("a.code", b"first")
+    reader = Vault(first.folder, first.key_folder)
+    assert (reader.read("a.code"), reader.read("b.code")) == (b"first", b"second")
+    assert os.listdir(first.key_folder) == ["key"]

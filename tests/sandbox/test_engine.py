@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -88,26 +89,61 @@ def test_a_clock_limit_is_never_cut_short():
     assert [ticks(ms) for ms in (1, 10, 50, 100)] == [2, 2, 6, 11]
 
 
-def test_the_clock_ticks_only_while_guests_run(monkeypatch):
+def until(condition):
+    for _ in range(5_000):
+        if condition():
+            return
+        time.sleep(0.001)
+    pytest.fail("it never came to that")
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that ticks every millisecond and does not linger, and its bumps."""
     monkeypatch.setattr(engine, "TICK", 0.001)
+    monkeypatch.setattr(engine, "LINGER", 0.0)
     bumps = []
-    clock = Clock(lambda: bumps.append(1))
+    return Clock(lambda: bumps.append(1)), bumps
+
+
+def test_the_clock_ticks_only_while_guests_run(ticking):
+    clock, bumps = ticking
     time.sleep(0.02)
     assert bumps == []
-    monkeypatch.setattr(engine, "monotonic", lambda: 0.0)
+    for _ in range(3):
+        before = len(bumps)
+        clock.start()
+        until(lambda before=before: len(bumps) >= before + 5)
+        clock.stop()
+        until(lambda: clock._asleep)
+        before = len(bumps)
+        time.sleep(0.02)
+        assert len(bumps) <= before + 1
+
+
+def test_the_clock_ticks_on_as_long_as_any_guest_runs(ticking):
+    clock, bumps = ticking
     clock.start()
-    while len(bumps) < 5:
-        time.sleep(0.001)
-    monkeypatch.setattr(engine, "monotonic", lambda: 1e9)
-    while not clock._asleep:
-        time.sleep(0.001)
+    clock.start()
+    clock.stop()
     before = len(bumps)
-    time.sleep(0.02)
-    assert len(bumps) <= before + 1
-    monkeypatch.setattr(engine, "monotonic", lambda: 0.0)
+    until(lambda: len(bumps) >= before + 50)
+    assert not clock._asleep
+    clock.stop()
+
+
+def test_a_clock_whose_thread_could_not_be_started_is_started_again(ticking, monkeypatch):
+    clock, bumps = ticking
+
+    def refused(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(engine._thread, "start_new_thread", refused)
+    with pytest.raises(RuntimeError):
+        clock.start()
+    monkeypatch.undo()
     clock.start()
-    while len(bumps) < before + 5:
-        time.sleep(0.001)
+    until(lambda: bumps)
 
 
 def test_the_pool_is_used_where_address_space_is_free():
@@ -126,6 +162,15 @@ print(Engine(Library(sys.argv[1]), Setup(), 64).allocator)
 def test_little_address_space_means_the_other_allocator_not_an_abort():
     done = subprocess.run([sys.executable, "-c", LIMITED, find()], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "on-demand\n"), done.stderr
+
+
+def test_a_thread_that_was_given_little_stack_may_run_no_guest():
+    before = threading.stack_size(512 * 2**10)
+    try:
+        with pytest.raises(engine.HostError, match="1 MiB or more"):
+            engine.ready(Setup())
+    finally:
+        threading.stack_size(before)
 
 
 def test_threads_with_little_stack_are_refused(monkeypatch):

@@ -283,7 +283,7 @@ def altered(change):
 def tampered(host, name, guest):
     """Makes a configuration whose plan says something else than was locked."""
     config = host.locked(host.configured(name, ONE, only=guest("deny")))
-    vault = host.home / ".cache/wasmguard/vault"
+    vault = host.home / ".local/state/wasmguard/plans"
     plan = max(vault.glob("*.plan"), key=lambda path: path.stat().st_mtime_ns)
     plan.write_bytes(plan.read_bytes().replace(b"PreToolUse", b"PreTOOLUse"))
     return config
@@ -292,11 +292,11 @@ def tampered(host, name, guest):
 BROKEN = {
     "no configuration": (
         lambda host, name, guest: host.folder / "none.toml",
-        ("none.toml", "pass --config PATH"),
+        ("none.toml", "does not exist", "--config PATH"),
     ),
     "a configuration that is a folder": (
         lambda host, name, guest: host.folder,
-        ("is a directory", "pass --config PATH"),
+        ("is a directory", "--config PATH"),
     ),
     "an unknown key": (
         lambda host, name, guest: host.configured(name, ONE + "tols = []\n", only=guest("pass")),

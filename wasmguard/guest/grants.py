@@ -27,7 +27,7 @@ from wasmguard.errors import InvalidAnswer, OutsideGrant, Ungranted
 from wasmguard.event import REWRITABLE
 from wasmguard.guest.paths import check_within
 from wasmguard.text import is_plain, one_line, quoted
-from wasmguard.value import Value
+from wasmguard.value import Value, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class OneOf(Value):
 
     def check(self, value: object, field: str) -> None:
         """As `Within.check`."""
-        if not any(_same(value, granted) for granted in self.values):
+        if not any(same(value, granted) for granted in self.values):
             raise OutsideGrant(f"{_shown(field)}: none of the {len(self.values)} values of its grant")
 
     def as_data(self) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _changed(rewrite: Mapping[str, Any], event: Event, grants: Grants) -> dict[s
         if field not in event.input:
             raise InvalidAnswer(f"it rewrites {_shown(f'{tool}.{field}')}, which the tool input does not have")
         original = event.input[field]
-        if not _same(value, original):
+        if not same(value, original):
             changed[field] = _satisfied(grants, tool, field, value, original)
     return changed
 
@@ -283,17 +283,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "directories": lambda value: type(value) is list and all(map(_is_text, value)),
     "destination": lambda value: value in _DESTINATIONS,
 }
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON data, types included: `1 == True` and `1 == 1.0` are Python's view, not JSON's."""
-    if type(one) is not type(other):
-        return False
-    if type(one) is dict:
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if type(one) is list:
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -90,7 +90,7 @@ class Vault:
             if os.path.lexists(os.path.join(self.key_folder, "key")):
                 raise
             self._key = None
-            _write(self.key_folder, "key", os.urandom(KEY))
+            _write(self.key_folder, "key", os.urandom(KEY), first=True)
 
 
 def private_folder(path: str) -> None:
@@ -143,7 +143,8 @@ def _read(folder: str, name: str, most: int) -> bytes:
         os.close(file)
 
 
-def _write(folder: str, name: str, data: bytes) -> None:
+def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
+    """Put *data* in place at once; with *first*, only if there is nothing yet: of two that come together one wins."""
     private_folder(folder)
     directory, temporary = _opened_folder(folder), f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
@@ -151,7 +152,10 @@ def _write(folder: str, name: str, data: bytes) -> None:
         try:
             with open(file, "wb") as stream:
                 stream.write(data)
-            os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            if first:
+                _put_first(temporary, name, directory)
+            else:
+                os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             os.unlink(temporary, dir_fd=directory)
             raise
@@ -159,6 +163,14 @@ def _write(folder: str, name: str, data: bytes) -> None:
         raise CacheError(f"cannot write `{os.path.join(folder, name)}`: {_why(error)}: make room there") from None
     finally:
         os.close(directory)
+
+
+def _put_first(temporary: str, name: str, directory: int) -> None:
+    from contextlib import suppress
+
+    with suppress(FileExistsError):  # somebody else was first, and theirs counts
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    os.unlink(temporary, dir_fd=directory)
 
 
 def _foreign(seen: os.stat_result) -> str:

@@ -14,7 +14,6 @@ loaded, because the cache authenticates it.
 
 from __future__ import annotations
 
-import _thread
 from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, memmove, string_at
 
 from wasmguard.errors import (
@@ -41,8 +40,7 @@ MEMORY, ALLOC, EVALUATE, INITIALIZE = (name.encode() for name in (abi.MEMORY, ab
 
 
 class _Buffers:
-    """Room for one evaluation's handles and values. One set for each thread: two threads on one set abort the
-    process."""
+    """Room for one evaluation's handles and values. Two evaluations on one set abort the process."""
 
     def __init__(self) -> None:
         self.trapped, self.left = c_void_p(), c_uint64()
@@ -52,11 +50,6 @@ class _Buffers:
         self.trap, self.fuel, self.raw = addressof(self.trapped), addressof(self.left), addressof(self.slots)
         self.instance, first = addressof(self._instance), addressof(self._externs)
         self.externs = tuple(first + i * c.EXTERN_BYTES for i in range(4))
-
-
-class _Local(_thread._local):
-    def __init__(self) -> None:
-        self.buffers = _Buffers()
 
 
 class CoreGuest:
@@ -70,7 +63,7 @@ class CoreGuest:
         """
         self._engine, self._limits, self._answer = engine, limits, answer
         self._library = lib = engine.library
-        self._local = _Local()
+        self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
         module, pre = c_void_p(), c_void_p()
         if error := lib.module_deserialize(engine.pointer, code, len(code), byref(module)):
             raise CacheError(f"compiled for another engine: {lib.take_error(error)}: run `wasmguard lock`")
@@ -88,9 +81,14 @@ class CoreGuest:
         Raises:
             GuestFault: whatever the guest did wrong; its `fuel` says what was burned by then.
         """
-        lib, limits, buffers = self._library, self._limits, self._local.buffers
-        self._engine.clock.start()
-        store = lib.store_new(self._engine.pointer, None, None)
+        engine, lib, limits, free = self._engine, self._library, self._limits, self._free
+        engine.ready()
+        try:
+            buffers = free.pop()
+        except IndexError:
+            buffers = _Buffers()
+        engine.clock.start()
+        store = lib.store_new(engine.pointer, None, None)
         try:
             lib.store_limiter(
                 store, limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories
@@ -108,6 +106,8 @@ class CoreGuest:
             return answer, self._burned(context, buffers)
         finally:
             lib.store_delete(store)
+            engine.clock.stop()
+            free.append(buffers)
 
     def _asked(self, context: int, b: _Buffers, request: bytes) -> bytes:
         lib, slots, size = self._library, b.slots, len(request)

@@ -1,12 +1,13 @@
 """The cell: where guests run. Here it is part of this process.
 
-It holds at most one engine for core modules and one for components, made when the first guest of its kind is loaded.
+It has at most one engine for core modules and one for components, made when the first guest of its kind is loaded.
 Which implementation runs a core module is decided once: the direct one, or the portable one where the owner says so
 (`WASMGUARD_PORTABLE=1`) or the platform is not one that the direct one was tried on.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
             """The answer to *request* and its fuel; raises `GuestFault`."""
 
 
+_ENGINES: dict[tuple[str, Setup, int, bool], Any] = {}
+_MAKING = _thread.RLock()  # a signal may load a policy inside
+
 SLOTS = 64  # guests that may run at the same time; 1 GiB of address space at 16 MiB each
 
 
@@ -35,7 +39,6 @@ class Cell:
     def __init__(self, library: str, setups: Mapping[str, Setup], slots: int = SLOTS) -> None:
         """Use wasmtime's *library*, and engines of *setups* by kind of module."""
         self._library, self._setups, self._slots = library, setups, slots
-        self._engines: dict[str, Any] = {}
         self.portable = os.environ.get("WASMGUARD_PORTABLE") == "1" or sys.platform not in ("linux", "darwin")
 
     def load(self, kind: str, code: bytes, limits: Limits, answer: int) -> Guest:
@@ -58,9 +61,12 @@ class Cell:
         return CoreGuest(self._engine(kind), code, limits, answer)
 
     def _engine(self, kind: str) -> Any:
-        if kind not in self._engines:
-            self._engines[kind] = self._made(kind)
-        return self._engines[kind]
+        """The one engine for this setup in this process: engines are never freed, and guards may come and go."""
+        which = self._library, self._setups[kind], self._slots, self.portable
+        with _MAKING:
+            if which not in _ENGINES:
+                _ENGINES[which] = self._made(kind)
+            return _ENGINES[which]
 
     def _made(self, kind: str) -> Any:
         if kind == "component" or self.portable:

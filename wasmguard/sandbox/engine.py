@@ -19,7 +19,7 @@ import sys
 from time import monotonic, sleep
 
 from wasmguard.errors import HostError
-from wasmguard.limits import GIB, HARD_MAX, KIB, MIB
+from wasmguard.limits import GIB, KIB, MIB
 from wasmguard.value import Value
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from wasmguard.sandbox.library import Library
 
+LINGER = 1.0  # seconds that the clock ticks on after a guest began: waking it up takes longer than a decision
 TICK = 0.010  # seconds between two bumps of the epoch: below, a busy machine makes them bunch
 GUARD = 64 * KIB  # bytes behind each memory; see above
 KEEP_RESIDENT = (
@@ -119,6 +120,10 @@ class Engine:
             raise HostError("wasmtime gave no engine: reinstall wasmtime")
         self.clock = Clock(lambda: library.increment_epoch(self.pointer))
 
+    def ready(self) -> None:
+        """Check that a guest may run in this thread, see `ready`."""
+        ready(self.setup)
+
     def _pool(self, config: int, slots: int) -> None:
         """Slots that stay mapped between events: no page faults, no mmap, 19 us less for each instance."""
         library, setup = self.library, self.setup
@@ -146,40 +151,57 @@ class Clock:
 
     def __init__(self, bump: Callable[[], None]) -> None:
         self._bump = bump
-        self._until = 0.0
         self._reset()
         if hasattr(os, "register_at_fork"):  # threads do not survive a fork
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
+        self._running, self._latest = 0, 0.0
         self._asleep, self._started = True, False
-        self._gate, self._wake = _thread.allocate_lock(), _thread.allocate_lock()
+        self._gate, self._wake = _thread.RLock(), _thread.allocate_lock()  # a signal may decide inside `start`
         self._wake.acquire()
 
     def start(self) -> None:
-        """Say that a guest runs now. It ticks for longer than any clock limit can be."""
-        self._until = monotonic() + HARD_MAX.clock / 1000 + 1
-        if self._asleep:  # written by the thread before it looks at `_until` again: one of the two sees the other
-            with self._gate:
+        """Say that a guest begins to run."""
+        with self._gate:
+            if self._asleep:
                 self._rouse()
+            self._running += 1
+            self._latest = monotonic()
+
+    def stop(self) -> None:
+        """Say that it is over."""
+        with self._gate:
+            self._running -= 1
 
     def _rouse(self) -> None:
-        if not self._started:
-            self._started = True
-            _thread.start_new_thread(self._run, (self._wake,))
-        elif self._asleep and self._wake.locked():
+        if self._started:
             self._wake.release()
+        else:
+            _thread.start_new_thread(self._run, (self._wake,))
+            self._started = True
         self._asleep = False
 
     def _run(self, wake: _thread.LockType) -> None:
         while True:
             sleep(TICK)
             self._bump()
-            if monotonic() > self._until:
-                self._asleep = True
-                if monotonic() > self._until:
-                    wake.acquire()
-                self._asleep = False
+            with self._gate:
+                idle = self._running <= 0 and monotonic() > self._latest + LINGER
+                self._asleep = idle
+            if idle:
+                wake.acquire()
+
+
+def ready(setup: Setup) -> None:
+    """Check that the threads of this process have stack enough for guests of *setup*.
+
+    Raises:
+        HostError: if not. With 512 KiB and a guest that recurses, the process dies of SIGSEGV.
+    """
+    small = _thread.stack_size()
+    if small and small < max(MIB, 2 * setup.stack):
+        raise HostError(f"threads have {small:_} bytes of stack here: give `threading.stack_size` 1 MiB or more")
 
 
 def ticks(milliseconds: int) -> int:
@@ -204,11 +226,8 @@ def _room_for(slots: int) -> bool:
 
 
 def _stack_suffices(wasm_stack: int) -> bool:
-    """Whether threads get enough stack: with 512 KiB and a guest that recurses, the process dies of SIGSEGV."""
+    """Whether threads get enough stack from the system, see `ready`."""
     needed = max(MIB, 2 * wasm_stack)
-    asked = _thread.stack_size()
-    if asked:
-        return asked >= needed
     if sys.platform == "win32":
         return needed <= MIB
     import resource

@@ -23,7 +23,7 @@ from wasmguard.errors import (
 from wasmguard.guest import abi
 from wasmguard.sandbox import library as c
 from wasmguard.sandbox.call import U32, U64, refused_answer, refused_by_engine, refused_room, trapped
-from wasmguard.sandbox.engine import Clock, Setup, configure, ticks
+from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
 from wasmguard.text import one_line, quoted
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class _Portable:
     def evaluate(self, request: bytes) -> tuple[bytes, int]:
         """The guest's answer to *request*, and the fuel it took. See `CoreGuest.evaluate`."""
         limits, store = self._limits, wasmtime.Store(self._engine.engine)
+        ready(self._engine.setup)
         self._engine.clock.start()
         try:
             store.set_limits(limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories)
@@ -78,6 +79,7 @@ class _Portable:
             return answer, limits.fuel - store.get_fuel()
         finally:
             store.close()
+            self._engine.clock.stop()
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
         raise TypeError("the kind of guest decides")
@@ -102,12 +104,7 @@ class PortableCoreGuest(_Portable):
 
     def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
         super().__init__(engine, limits, answer)
-        try:
-            self._module = wasmtime.Module.deserialize(engine.engine, code)
-        except WasmtimeError as error:
-            raise CacheError(
-                f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`"
-            ) from None
+        self._module = _loaded(wasmtime.Module.deserialize, engine, code)
         self._linker = wasmtime.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
@@ -133,12 +130,7 @@ class ComponentGuest(_Portable):
 
     def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
         super().__init__(engine, limits, answer)
-        try:
-            self._component = component.Component.deserialize(engine.engine, code)
-        except WasmtimeError as error:
-            raise CacheError(
-                f"compiled for another engine: {one_line(str(error), 200)}: run `wasmguard lock`"
-            ) from None
+        self._component = _loaded(component.Component.deserialize, engine, code)
         self._linker = component.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
@@ -152,6 +144,14 @@ class ComponentGuest(_Portable):
         if not 0 < len(said) <= self._answer:
             raise InvalidAnswer(refused_answer(0, len(said), self._answer))
         return bytes(said)
+
+
+def _loaded(deserialize: Callable[[wasmtime.Engine, bytes], Any], engine: PortableEngine, code: bytes) -> Any:
+    try:
+        return deserialize(engine.engine, code)
+    except WasmtimeError as error:
+        why = one_line(str(error), 200)
+        raise CacheError(f"compiled for another engine: {why}: run `wasmguard lock`") from None
 
 
 def _code_of(why: str) -> int | None:

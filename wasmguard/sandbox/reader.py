@@ -25,8 +25,11 @@ SMALLER = "build it for size, stripped and without what it does not use"
 
 
 def shown(name: str) -> str:
-    """A name out of a module, as people may see it: cut first, because cleaning takes time for every character."""
-    return one_line(name[: NAME + 1], NAME)
+    """A name out of a module, as people may see it: cut first, because cleaning takes time for every character.
+
+    It stands between backticks in our own sentences, so it must not close them.
+    """
+    return one_line(name[: NAME + 1].replace("`", "'"), NAME)
 
 
 class Reader:

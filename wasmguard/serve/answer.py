@@ -6,6 +6,7 @@ Each function returns an exit code, the answer for standard output and a complai
 
 from __future__ import annotations
 
+import os
 from time import time_ns
 
 from wasmguard import places
@@ -31,7 +32,9 @@ USAGE = "usage: wasmguard serve [--config PATH]"
 def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     """The answer to the event *raw* under the configuration that *arguments* name."""
     try:
-        guard = Guard.load(places.config_file(_config(arguments)), slots=SLOTS)
+        option = _config(arguments)
+        may_lock = option is not None or not _chosen_by_agent()
+        guard = Guard.load(places.config_file(option), slots=SLOTS, may_lock=may_lock)
         event = _event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except WasmguardError as error:
@@ -48,6 +51,16 @@ def refusal(raw: bytes, why: str) -> Reply:
         return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
     heard = name in GATING and name not in STOPPING
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _chosen_by_agent() -> bool:
+    """Whether the configuration comes from the environment of an agent's hook.
+
+    A project's own settings may set variables for the hooks (Claude Code 2.1.329: `env` in `.claude/settings.json`), so
+    a file that is named there counts only if it was locked by hand. Name the file with `--config` in the hook.
+    """
+    in_hook = "CLAUDECODE" in os.environ or "CLAUDE_PROJECT_DIR" in os.environ
+    return in_hook and bool(os.environ.get("WASMGUARD_CONFIG"))
 
 
 def _event(raw: bytes, most: int) -> Event:

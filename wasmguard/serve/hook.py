@@ -28,15 +28,19 @@ if TYPE_CHECKING:
 
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
 DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
+REFUSAL = 3  # seconds to say no; then it is said without naming the event
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
 NOTHING = b"{}\n"  # no opinion
-ANSWERABLE = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")
+ANSWERABLE = (  # what ends a process by default, and can be answered
+    *("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM"),
+    *("SIGPROF", "SIGXCPU", "SIGIO", "SIGPWR", "SIGSTKFLT"),
+)
 SIGNALS = tuple(getattr(signal, name) for name in ANSWERABLE if hasattr(signal, name))
 
 FALLBACK = (
     b'{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny",'
-    b'"permissionDecisionReason":"wasmguard: its installation is broken: reinstall it"}}\n'
+    b'"permissionDecisionReason":"wasmguard could not decide: run `wasmguard check`, or reinstall it"}}\n'
 )
 
 
@@ -54,6 +58,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
             _read(0, raw)
             reply = _supervised(lambda: _decided(arguments, bytes(raw)), out)
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer
+            _hurry()
             reply = _refusal(raw, _why(error))
         _finish(out, raw, reply)
     finally:
@@ -86,8 +91,16 @@ def _expect_signals() -> None:
 
     for number in SIGNALS:
         signal.signal(number, refuse)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # whoever started us may have blocked them
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+
+
+def _hurry() -> None:
+    """A last deadline: to name the event in 64 MiB of hostile bytes takes seconds, and the first one is used up."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, REFUSAL)
 
 
 def _read(descriptor: int, into: bytearray) -> None:
@@ -168,11 +181,12 @@ def _refusal(raw: bytearray, why: str) -> Reply:
         from wasmguard.serve.answer import refusal
 
         return refusal(bytes(raw), why)
-    except BaseException:  # noqa: BLE001  # our own installation is broken
+    except BaseException as error:  # noqa: BLE001  # our own installation is broken, or there is no time
         stop = b'"hook_event_name":"Stop"' in raw or b'"hook_event_name":"SubagentStop"' in raw
         if stop and b'"tool_name"' not in raw:  # a tool input could contain that text
             return ANSWERED, NOTHING, b""
-        return BLOCKED, FALLBACK, f"wasmguard: {why}: and its installation is broken: reinstall it\n".encode()
+        broken = "" if isinstance(error, _Refused) else ": and its installation is broken: reinstall it"
+        return BLOCKED, FALLBACK, f"wasmguard: {why}{broken}\n".encode()
 
 
 def _finish(out: int, raw: bytearray, reply: Reply) -> NoReturn:
