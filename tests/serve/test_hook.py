@@ -10,6 +10,8 @@ of `Refused`, one rewrites those of `Moved`, and for those of `Slow` two take ha
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.agents.claude_rules import validate
-from tests.serve.host import HOOK, INPUT, SERVE, Host, ended, event, send, wire
+from tests.serve.host import HOOK, INPUT, ROOT, SERVE, Host, ended, event, send, wire
 from wasmguard.event import STOPPING
 
 MOVED = {"file_path": "/sandbox/moved", "content": "x"}
@@ -477,7 +479,9 @@ def alive(pid):
     return False
 
 
-ENDING = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+ENDING = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO]
+)
 CRASHING = pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 
 
@@ -719,3 +723,54 @@ def test_a_stop_of_100_megabytes_is_not_held_up(host):
     raw = wire("Stop", last_assistant_message="x")
     answer = host.hook(hundred_megabytes(raw, at=b'"last_assistant_message":"'))
     assert said_nothing(answer), answer
+
+
+# What a hostile project or a hostile event could reach for.
+
+
+def test_to_say_no_has_a_deadline_of_its_own(host):
+    """The name of an event is looked for in all its bytes, and hostile ones may be many."""
+    program = f"""{HOOK}
+import time
+from wasmguard.serve import answer
+hook.REFUSAL, answer.refusal = 1, lambda *_: time.sleep(60)
+hook._decided = lambda *_: os._exit(3)
+hook.main(sys.argv[2:])"""
+    answer = host.hook(wire(), program=program)
+    assert (answer.code, answer.out.startswith(b'{"hookSpecificOutput"')) == (2, True)
+
+
+def test_a_blocked_alarm_still_rings(host):
+    program = f"""import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+{HOOK}; hook.DEADLINE = 1; hook.main(sys.argv[2:])"""
+    process = host.start(program=program)
+    assert "no decision after 1 s" in reason_of(ended_late(process))
+
+
+def ended_late(process):
+    process.wait(timeout=20)
+    return ended(process)
+
+
+@pytest.mark.parametrize("mark", ["CLAUDECODE=1", "CLAUDE_PROJECT_DIR=/tmp", ""])
+def test_a_project_s_variable_does_not_choose_the_configuration_of_a_hook(host, tmp_path, assembled, mark):
+    """Claude Code hands `env` of a project's settings on to the hooks."""
+    (tmp_path / "pass.wasm").write_bytes(assembled("pass"))
+    evil = tmp_path / "wasmguard.toml"
+    evil.write_text('[[policy]]\nname = "p"\nmodule = "pass.wasm"\n')
+    program = SERVE.replace("; from", "; del sys.argv[2:]; from", 1)
+    answer = host.hook(wire(), before=f"export WASMGUARD_CONFIG={evil} {mark}", program=program)
+    if mark:
+        assert "was never locked" in reason_of(answer)
+        host.locked(evil)
+        answer = host.hook(wire(), before=f"export WASMGUARD_CONFIG={evil} {mark}", program=program)
+    assert (answer.code, answer.out) == (0, b"{}\n")
+
+
+def test_modules_in_the_folder_of_the_agent_are_not_imported(host, tmp_path):
+    """`python -m wasmguard` without `-I` puts that folder first."""
+    (tmp_path / "msgpack.py").write_text("import os; os._exit(0)")
+    command = [sys.executable, "-m", "wasmguard", "serve", "--config", str(host.config)]
+    environment = {"HOME": str(host.home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, input=wire(tool_name="Refused"), cwd=tmp_path, env=environment, capture_output=True)
+    assert b'"permissionDecision":"deny"' in done.stdout, done
