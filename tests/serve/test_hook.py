@@ -772,5 +772,7 @@ def test_modules_in_the_folder_of_the_agent_are_not_imported(host, tmp_path):
     (tmp_path / "msgpack.py").write_text("import os; os._exit(0)")
     command = [sys.executable, "-m", "wasmguard", "serve", "--config", str(host.config)]
     environment = {"HOME": str(host.home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, input=wire(tool_name="Refused"), cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run(
+        command, input=wire(tool_name="Refused"), cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
     assert b'"permissionDecision":"deny"' in done.stdout, done
