@@ -251,7 +251,7 @@ def test_killing_the_process_that_decides_denies_and_says_so(killed):
 
 
 def missing(owner):
-    return ("wasmguard.toml", "write it or pass --config PATH")
+    return ("wasmguard.toml", "write it, or pass --config PATH")
 
 
 def no_toml(owner):
