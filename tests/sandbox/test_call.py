@@ -118,6 +118,14 @@ def test_nothing_survives_from_one_event_to_the_next(guest):
     assert {counter.evaluate(REQUEST) for _ in range(50)} == {counter.evaluate(REQUEST)}
 
 
+def test_no_slot_of_the_pool_keeps_anything_for_the_next_guest(engine, guest):
+    """CVE-2022-39393 and CVE-2026-34988 were of this kind. The pool has 4 slots: every one is used many times."""
+    assert engine.allocator == "pooling"
+    writer, reader = guest("residue_writer"), guest("residue_reader")
+    for _ in range(40):
+        assert (writer.evaluate(REQUEST)[0], reader.evaluate(REQUEST)[0]) == (PASS, PASS)
+
+
 def test_the_same_request_takes_the_same_fuel(control):
     assert len({control.evaluate(REQUEST)[1] for _ in range(200)}) == 1
 
