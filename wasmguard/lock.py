@@ -23,7 +23,7 @@ from wasmguard.event import GATING
 from wasmguard.guest.bundle import Bundle, open_bundle
 from wasmguard.guest.grants import Grants, Max, OneOf
 from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
-from wasmguard.sandbox import library
+from wasmguard.sandbox import bindings
 from wasmguard.sandbox.cache import digest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Setup
@@ -101,7 +101,7 @@ def prepare(path: str, *, repin: bool) -> Outcome:
     made = plan.Plan(
         config=os.path.abspath(path),
         digest=settings.digest,
-        made=plan.made_with(library.find()),
+        made=plan.made_with(bindings.find()),
         setups={kind: setup.as_dict() for kind, setup in setups.items()},
         event=max([limits.event for _, _, limits in found], default=settings.limits_for(None, None).event),
         policies=tuple(planned),

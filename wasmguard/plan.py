@@ -15,8 +15,8 @@ import os
 from wasmguard import places, version, wire
 from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
 from wasmguard.limits import HARD_MAX
+from wasmguard.sandbox.bindings import stamp
 from wasmguard.sandbox.cache import Vault, digest
-from wasmguard.sandbox.library import stamp
 from wasmguard.value import Value
 
 TYPE_CHECKING = False

@@ -14,10 +14,10 @@ from wasmguard.event import Event
 from wasmguard.guest.bundle import builtin_dir, open_bundle
 from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
 from wasmguard.limits import HARD_MAX, PROFILES
+from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
-from wasmguard.sandbox.library import Library, find
 from wasmguard.sandbox.scan import check_abi, scan
 
 SOURCES = Path(__file__).parents[2] / "policies-src"

@@ -14,10 +14,10 @@ from wasmguard.errors import (
     Trapped,
 )
 from wasmguard.limits import DEFAULT
+from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
-from wasmguard.sandbox.library import Library, find
 
 PATIENT = DEFAULT.replaced(clock=2_000)  # so that fuel fires first on a busy machine too
 PASS = b"\x81\xa6effect\xa4pass"

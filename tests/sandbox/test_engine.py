@@ -11,8 +11,8 @@ import wasmtime
 
 from wasmguard.limits import MIB
 from wasmguard.sandbox import engine
+from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.engine import COMPONENT_SWITCHES, SWITCHES, Clock, Engine, Setup, ticks
-from wasmguard.sandbox.library import Library, find
 from wasmguard.sandbox.portable import configuration
 
 REFUSED = {
@@ -154,7 +154,7 @@ LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20))
 from wasmguard.sandbox.engine import Engine, Setup
-from wasmguard.sandbox.library import Library
+from wasmguard.sandbox.bindings import Library
 print(Engine(Library(sys.argv[1]), Setup(), 64).allocator)
 """
 

@@ -6,10 +6,10 @@ import pytest
 
 from wasmguard.errors import GuestFault, InvalidAnswer, ModuleRefused, Trapped
 from wasmguard.limits import DEFAULT, ROOMY
+from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
-from wasmguard.sandbox.library import Library, find
 from wasmguard.sandbox.portable import ComponentGuest, PortableCoreGuest, PortableEngine
 from wasmguard.sandbox.scan import check_abi, scan
 

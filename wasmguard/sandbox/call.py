@@ -27,7 +27,7 @@ from wasmguard.errors import (
     Trapped,
 )
 from wasmguard.guest import abi
-from wasmguard.sandbox import library as c
+from wasmguard.sandbox import bindings as c
 from wasmguard.sandbox.engine import ticks
 
 TYPE_CHECKING = False

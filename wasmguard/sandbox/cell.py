@@ -73,7 +73,7 @@ class Cell:
             from wasmguard.sandbox.portable import PortableEngine
 
             return PortableEngine(self._setups[kind])
+        from wasmguard.sandbox.bindings import Library
         from wasmguard.sandbox.engine import Engine
-        from wasmguard.sandbox.library import Library
 
         return Engine(Library(self._library), self._setups[kind], self._slots)

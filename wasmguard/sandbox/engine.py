@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from wasmguard.sandbox.library import Library
+    from wasmguard.sandbox.bindings import Library
 
 LINGER = 1.0  # seconds that the clock ticks on after a guest began: waking it up takes longer than a decision
 TICK = 0.010  # seconds between two bumps of the epoch: below, a busy machine makes them bunch

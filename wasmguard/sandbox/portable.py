@@ -21,7 +21,7 @@ from wasmguard.errors import (
     OutOfTime,
 )
 from wasmguard.guest import abi
-from wasmguard.sandbox import library as c
+from wasmguard.sandbox import bindings as c
 from wasmguard.sandbox.call import U32, U64, refused_answer, refused_by_engine, refused_room, trapped
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
 from wasmguard.text import one_line, quoted

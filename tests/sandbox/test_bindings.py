@@ -6,28 +6,28 @@ import pytest
 from wasmtime import _bindings, _ffi
 
 from wasmguard.errors import HostError
-from wasmguard.sandbox import library
+from wasmguard.sandbox import bindings
 
 
 def test_sizes_are_those_of_the_c_api():
-    assert ctypes.sizeof(_bindings.wasmtime_instance_t) == library.INSTANCE_BYTES
-    assert ctypes.sizeof(_bindings.wasmtime_extern_t) == library.EXTERN_BYTES
-    assert _bindings.wasmtime_extern_t.of.offset == library.EXTERN_OF
-    assert ctypes.sizeof(_bindings.wasmtime_val_raw_t) == library.RAW_VALUE_BYTES
-    assert ctypes.sizeof(_bindings.wasm_byte_vec_t) == ctypes.sizeof(library.ByteVector)
+    assert ctypes.sizeof(_bindings.wasmtime_instance_t) == bindings.INSTANCE_BYTES
+    assert ctypes.sizeof(_bindings.wasmtime_extern_t) == bindings.EXTERN_BYTES
+    assert _bindings.wasmtime_extern_t.of.offset == bindings.EXTERN_OF
+    assert ctypes.sizeof(_bindings.wasmtime_val_raw_t) == bindings.RAW_VALUE_BYTES
+    assert ctypes.sizeof(_bindings.wasm_byte_vec_t) == ctypes.sizeof(bindings.ByteVector)
 
 
 def test_trap_codes_are_those_of_the_c_api():
     codes = {item.name.removeprefix("WASMTIME_TRAP_CODE_"): item.value for item in _bindings.wasmtime_trap_code_enum}
-    assert codes["STACK_OVERFLOW"] == library.STACK_OVERFLOW
-    assert codes["INTERRUPT"] == library.INTERRUPT
-    assert codes["OUT_OF_FUEL"] == library.OUT_OF_FUEL
+    assert codes["STACK_OVERFLOW"] == bindings.STACK_OVERFLOW
+    assert codes["INTERRUPT"] == bindings.INTERRUPT
+    assert codes["OUT_OF_FUEL"] == bindings.OUT_OF_FUEL
     assert codes["UNREACHABLE_CODE_REACHED"] == 9
-    assert set(range(12)) == set(library.TRAPS)
+    assert set(range(12)) == set(bindings.TRAPS)
 
 
 def test_every_bound_function_has_the_result_and_the_number_of_arguments_of_the_bindings():
-    ours = library.Library(library.find())
+    ours = bindings.Library(bindings.find())
     bound = [f for f in vars(ours).values() if isinstance(f, ctypes._CFuncPtr)]
     assert len(bound) >= 25
     for function in bound:
@@ -39,14 +39,14 @@ def test_every_bound_function_has_the_result_and_the_number_of_arguments_of_the_
 
 
 def test_the_library_is_the_one_of_the_package():
-    assert library.find() == str(_ffi.filename)
+    assert bindings.find() == str(_ffi.filename)
 
 
 def test_a_missing_library_names_the_way_out():
     with pytest.raises(HostError, match="reinstall wasmtime"):
-        library.Library("/nowhere/_libwasmtime.so")
+        bindings.Library("/nowhere/_libwasmtime.so")
 
 
 def test_a_switch_that_does_not_exist_is_an_error():
     with pytest.raises(HostError, match="wasmtime_config_wasm_teleport"):
-        library.Library(library.find()).setter("wasmtime_config_wasm_teleport", False)
+        bindings.Library(bindings.find()).setter("wasmtime_config_wasm_teleport", False)

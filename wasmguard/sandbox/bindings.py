@@ -3,7 +3,7 @@
 `import wasmtime` costs a hook process 30 ms, of which 1 ms is the library itself (`python benchmarks/startup.py`), and
 its public calls build type objects through FFI each time (27 us a call). So the call path binds the few C functions it
 needs. The prototypes are those of the C API of wasmtime `VERSION`; the upper bound in pyproject.toml keeps it there,
-and `tests/sandbox/test_library.py` compares every size and trap code below with the bindings of the installed package.
+and `tests/sandbox/test_bindings.py` compares every size and trap code below with the bindings of the installed package.
 
 The library is opened twice: `PyDLL` keeps the interpreter lock, right for calls of tens of nanoseconds; `CDLL` releases
 it, wherever guest code can run, so that the clock and other threads go on.
