@@ -62,7 +62,7 @@ class CoreGuest:
             CacheError: if it was compiled for another engine.
         """
         self._engine, self._limits, self._answer = engine, limits, answer
-        self._library = lib = engine.library
+        self._library = lib = engine.functions
         self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
         module, pre = c_void_p(), c_void_p()
         if error := lib.module_deserialize(engine.pointer, code, len(code), byref(module)):

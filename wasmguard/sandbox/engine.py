@@ -109,7 +109,7 @@ class Engine:
     def __init__(self, library: Library, setup: Setup, slots: int) -> None:
         if not _stack_suffices(setup.stack):
             raise HostError("threads have too little stack here: raise the stack limit (`ulimit -s`) to 1 MiB or more")
-        self.library, self.setup = library, setup
+        self.functions, self.setup = library, setup
         config = library.config_new()
         configure(config, setup, library.setter)
         self.allocator = "pooling" if slots > 1 and _room_for(slots * (setup.reservation + GUARD)) else "on-demand"
@@ -126,7 +126,7 @@ class Engine:
 
     def _pool(self, config: int, slots: int) -> None:
         """Slots that stay mapped between events: no page faults, no mmap, 19 us less for each instance."""
-        library, setup = self.library, self.setup
+        library, setup = self.functions, self.setup
         sizes = {
             "total_core_instances": slots,
             "total_memories": slots,
