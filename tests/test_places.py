@@ -154,3 +154,15 @@ def test_a_hook_process_pays_nothing_for_it():
     code = "import os, sys; before = set(sys.modules); import wasmguard.places; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {name for name in done.stdout.split() if not name.startswith("wasmguard")} <= {"__future__"}
+
+
+def test_a_stamp_changes_when_a_file_is_written_or_replaced(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    stamps = [places.stamp(file.stat())]
+    file.write_bytes(b"three")
+    stamps.append(places.stamp(file.stat()))
+    (tmp_path / "other").write_bytes(b"three")
+    (tmp_path / "other").replace(file)
+    stamps.append(places.stamp(file.stat()))
+    assert len(set(stamps)) == 3

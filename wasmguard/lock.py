@@ -103,7 +103,7 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         digest=settings.digest,
         made=plan.made_with(bindings.find()),
         setups={kind: setup.as_dict() for kind, setup in setups.items()},
-        event=max([limits.event for _, _, limits in found], default=settings.limits_for(None, None).event),
+        event=max(limits.event for _, _, limits in found),
         policies=tuple(planned),
     )
     return Outcome(plan=made, policies=tuple(told))

@@ -28,6 +28,11 @@ OURS = "wasmguard"
 CONFIG_NAME = "wasmguard.toml"
 
 
+def stamp(seen: os.stat_result) -> tuple[int, int, int]:
+    """Size, modification time in nanoseconds and inode of a file: they change when it is written or replaced."""
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino
+
+
 def config_file(option: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
     """The owner's `wasmguard.toml`: *option*, else `$WASMGUARD_CONFIG`, else the one in the configuration folder.
 

@@ -146,7 +146,7 @@ def unchanged(policy: PlannedPolicy) -> None:
         BundleError: if it is gone.
     """
     try:
-        if stamp_of(os.stat(policy.path)) == tuple(policy.stamp):
+        if places.stamp(os.stat(policy.path)) == tuple(policy.stamp):
             return
         with open(policy.path, "rb") as file:
             now = _sha256(file.read(LARGEST_MODULE + 1))
@@ -165,11 +165,6 @@ def _sha256(data: bytes) -> str:
     import hashlib  # loads OpenSSL: only when a file was written anew
 
     return hashlib.sha256(data).hexdigest()
-
-
-def stamp_of(seen: os.stat_result) -> tuple[int, int, int]:
-    """Size, modification time and inode: they change when a file is written."""
-    return seen.st_size, seen.st_mtime_ns, seen.st_ino
 
 
 def digest_of(config: str) -> str:

@@ -21,7 +21,7 @@ import stat
 from wasmguard.errors import BundleError
 from wasmguard.guest import manifest
 from wasmguard.guest.manifest import Manifest
-from wasmguard.places import expanded
+from wasmguard.places import expanded, stamp
 from wasmguard.toml_errors import closest
 from wasmguard.value import Value
 
@@ -66,7 +66,7 @@ def open_bundle(reference: str, base: str, cap: int) -> Bundle:
         path=path,
         module=module,
         sha256=sha256,
-        stat=(seen.st_size, seen.st_mtime_ns, seen.st_ino),
+        stat=stamp(seen),
         manifest=_manifest(declared, trusted) if declared else None,
     )
 

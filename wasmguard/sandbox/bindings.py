@@ -15,6 +15,7 @@ import ctypes
 import os
 from ctypes import addressof, byref, c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 
+from wasmguard import places
 from wasmguard.errors import HostError
 from wasmguard.text import one_line
 
@@ -160,7 +161,7 @@ def find() -> str:
 
 
 def stamp(path: str) -> tuple[int, int, int]:
-    """Size, modification time in nanoseconds and inode of *path*: changes when wasmtime is installed anew.
+    """What tells one installation of *path* from the next, see `places.stamp`.
 
     Raises:
         HostError: if it cannot be seen.
@@ -169,7 +170,7 @@ def stamp(path: str) -> tuple[int, int, int]:
         seen = os.stat(path)
     except OSError as error:
         raise HostError(f"wasmtime's library `{path}` is gone: {error.strerror}: run `wasmguard lock`") from None
-    return seen.st_size, seen.st_mtime_ns, seen.st_ino
+    return places.stamp(seen)
 
 
 def _bound(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:

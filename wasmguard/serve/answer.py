@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Reply = tuple[int, bytes, bytes]
 
-ANSWERED, BLOCKED = 0, 2
+ANSWERED, BLOCKED = 0, 2  # as in `serve.hook`, which imports nothing of ours and is imported by nobody here
 SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
 USAGE = "usage: wasmguard serve [--config PATH]"
 
