@@ -16,19 +16,11 @@ from __future__ import annotations
 
 from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, memmove, string_at
 
-from wasmguard.errors import (
-    CacheError,
-    GuestFault,
-    InvalidAnswer,
-    OutOfFuel,
-    OutOfMemory,
-    OutOfTime,
-    StackOverflow,
-    Trapped,
-)
+from wasmguard.errors import CacheError
 from wasmguard.guest import abi
 from wasmguard.sandbox import bindings as c
 from wasmguard.sandbox.engine import ticks
+from wasmguard.sandbox.failure import RANGE, REFUSED, ROOM, TRAP, UNKNOWN, Failed, Runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +28,7 @@ if TYPE_CHECKING:
     from wasmguard.sandbox.engine import Engine
 
 U32, U64 = 2**32 - 1, 2**64 - 1
+START, IN_INITIALIZE, IN_ALLOC, IN_EVALUATE = range(4)  # places in `PHASES`
 MEMORY, ALLOC, EVALUATE, INITIALIZE = (name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE))
 
 
@@ -52,7 +45,7 @@ class _Buffers:
         self.externs = tuple(first + i * c.EXTERN_BYTES for i in range(4))
 
 
-class CoreGuest:
+class CoreGuest(Runs):
     """A compiled core module, ready to be asked. Safe to share between threads."""
 
     def __init__(self, engine: Engine, code: bytes, limits: Limits, answer: int) -> None:
@@ -61,7 +54,8 @@ class CoreGuest:
         Raises:
             CacheError: if it was compiled for another engine.
         """
-        self._engine, self._limits, self._answer = engine, limits, answer
+        super().__init__(limits, answer)
+        self._engine = engine
         self._library = lib = engine.functions
         self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
         module, pre = c_void_p(), c_void_p()
@@ -75,12 +69,8 @@ class CoreGuest:
             raise CacheError(f"the module imports something: {lib.take_error(error)}: run `wasmguard lock`")
         self._module, self._pre = module, pre.value
 
-    def evaluate(self, request: bytes) -> tuple[bytes, int]:
-        """The guest's answer to *request*, and the fuel it took.
-
-        Raises:
-            GuestFault: whatever the guest did wrong; its `fuel` says what was burned by then.
-        """
+    def run(self, request: bytes) -> tuple[bytes, int]:
+        """See `Runs.run`."""
         engine, lib, limits, free = self._engine, self._library, self._limits, self._free
         engine.ready()
         try:
@@ -98,10 +88,8 @@ class CoreGuest:
             lib.set_epoch_deadline(context, ticks(limits.clock))
             try:
                 answer = self._asked(context, buffers, request)
-            except OutOfTime:
-                raise
-            except GuestFault as fault:
-                fault.fuel = self._burned(context, buffers)
+            except Failed as failed:
+                failed.fuel = None if failed.out_of_time else self._burned(context, buffers)
                 raise
             return answer, self._burned(context, buffers)
         finally:
@@ -111,7 +99,7 @@ class CoreGuest:
 
     def _asked(self, context: int, b: _Buffers, request: bytes) -> bytes:
         lib, slots, size = self._library, b.slots, len(request)
-        self._done(b, "start", lib.instantiate(self._pre, context, b.instance, b.trap))
+        self._done(b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
         memory, alloc, evaluate, initialize = b.externs
         if not (
             lib.export_get(context, b.instance, MEMORY, len(MEMORY), memory)
@@ -121,67 +109,31 @@ class CoreGuest:
             raise CacheError("the compiled module lost an export: run `wasmguard lock`")
         memory += c.EXTERN_OF
         if lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize):
-            self._done(b, abi.INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
+            self._done(b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
 
         slots[0] = size
-        self._done(b, abi.ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
+        self._done(b, IN_ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
         start = slots[0] & U32
         if not start or start + size > lib.memory_size(context, memory):
-            raise InvalidAnswer(refused_room(start, size))
+            raise Failed(ROOM, start, size)
         memmove(lib.memory_data(context, memory) + start, request, size)
 
         slots[0], slots[2] = start, size
-        self._done(b, abi.EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
+        self._done(b, IN_EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
         begin, length = slots[0] >> 32, slots[0] & U32
         if not 0 < length <= self._answer or begin + length > lib.memory_size(context, memory):
-            raise InvalidAnswer(refused_answer(begin, length, self._answer))
+            raise Failed(RANGE, begin, length)
         return string_at(lib.memory_data(context, memory) + begin, length)
 
     def _burned(self, context: int, b: _Buffers) -> int:
         self._library.get_fuel(context, b.fuel)
         return self._limits.fuel - b.left.value
 
-    def _done(self, b: _Buffers, phase: str, error: int | None) -> None:
+    def _done(self, b: _Buffers, phase: int, error: int | None) -> None:
         trap = b.trapped.value
         if error or trap:
             b.trapped.value = None  # else the thread's next call would seem to trap
             if trap:
-                raise trapped(self._library.take_trap(trap), phase, self._limits)
-            raise refused_by_engine(phase, self._library.take_error(error or 0))
-
-
-def trapped(code: int | None, phase: str, limits: Limits) -> GuestFault:
-    """The fault that trap *code* of wasmtime means; *phase* is the export that was running."""
-    if code == c.OUT_OF_FUEL:
-        return OutOfFuel(f"out of fuel (limit {limits.fuel:_}): raise `limits.fuel` or fix the policy")
-    if code == c.INTERRUPT:
-        return OutOfTime(f"out of time (limit {limits.clock} ms): raise `limits.clock` or fix the policy")
-    if code == c.STACK_OVERFLOW:
-        return StackOverflow(f"stack overflow in {phase} (limit {limits.stack:_} bytes): the policy recurses too deep")
-    return Trapped(f"trapped in {phase}: {c.TRAPS.get(-1 if code is None else code, f'trap {code}')}")
-
-
-def refused_by_engine(phase: str, message: str) -> GuestFault:
-    """The fault that an error of wasmtime means which is no trap: at the start, only a limit refuses a checked
-    module."""
-    if phase == "start":
-        return OutOfMemory(
-            f"cannot start within its limits: {message}: raise `limits.memory` or `limits.table_elements`"
-        )
-    return Trapped(f"failed in {phase}: {message}")
-
-
-def refused_room(start: int, size: int) -> str:
-    """Why the request could not be put where alloc said."""
-    if not start:
-        return f"{abi.ALLOC} gave no room for {size:_} bytes: raise `limits.memory` or fix the policy"
-    return f"{abi.ALLOC} gave an address outside its memory ({start:#x} for {size:_} bytes)"
-
-
-def refused_answer(begin: int, length: int, cap: int) -> str:
-    """Why the bytes that evaluate named are no answer."""
-    if not length:
-        return "invalid answer: it is empty"
-    if length > cap:
-        return f"invalid answer: {length:_} bytes (limit {cap:_}): raise `limits.answer` or fix the policy"
-    return f"invalid answer: {length:_} bytes at {begin:#x} are outside its memory"
+                code = self._library.take_trap(trap)
+                raise Failed(TRAP, UNKNOWN if code is None else code, phase)
+            raise Failed(REFUSED, phase, 0, self._library.take_error(error or 0))

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Any
 import wasmtime
 from wasmtime import Trap, WasmtimeError, _ffi, component
 
-from wasmguard.errors import (
-    CacheError,
-    GuestFault,
-    InvalidAnswer,
-    OutOfTime,
-)
+from wasmguard.errors import CacheError
 from wasmguard.guest import abi
 from wasmguard.sandbox import bindings as c
-from wasmguard.sandbox.call import U32, U64, refused_answer, refused_by_engine, refused_room, trapped
+from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, START, U32, U64
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
-from wasmguard.text import one_line, quoted
+from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, REPORTED, ROOM, TRAP, UNKNOWN, Failed, Runs
+from wasmguard.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +50,18 @@ def configuration(setup: Setup) -> wasmtime.Config:
     return config
 
 
-class _Portable:
+IN_COMPONENT = PHASES.index(abi.COMPONENT_EXPORT)
+
+
+class _Portable(Runs):
     """What both kinds of guest share: a fresh store under limits, and faults made of both exception trees."""
 
     def __init__(self, engine: PortableEngine, limits: Limits, answer: int) -> None:
-        self._engine, self._limits, self._answer = engine, limits, answer
+        super().__init__(limits, answer)
+        self._engine = engine
 
-    def evaluate(self, request: bytes) -> tuple[bytes, int]:
-        """The guest's answer to *request*, and the fuel it took. See `CoreGuest.evaluate`."""
+    def run(self, request: bytes) -> tuple[bytes, int]:
+        """See `Runs.run`."""
         limits, store = self._limits, wasmtime.Store(self._engine.engine)
         ready(self._engine.setup)
         self._engine.clock.start()
@@ -71,10 +71,8 @@ class _Portable:
             store.set_epoch_deadline(ticks(limits.clock))
             try:
                 answer = self._asked(store, request)
-            except OutOfTime:
-                raise
-            except GuestFault as fault:
-                fault.fuel = limits.fuel - store.get_fuel()
+            except Failed as failed:
+                failed.fuel = None if failed.out_of_time else limits.fuel - store.get_fuel()
                 raise
             return answer, limits.fuel - store.get_fuel()
         finally:
@@ -84,19 +82,19 @@ class _Portable:
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
         raise TypeError("the kind of guest decides")
 
-    def _done(self, phase: str, call: Callable[[], Any]) -> Any:
+    def _done(self, phase: int, call: Callable[[], Any]) -> Any:
         """What *call* returns; its failure as a fault that names *phase*."""
         try:
             return call()
         except Trap as trap:
             code = trap.trap_code
-            raise trapped(code.value if code else None, phase, self._limits) from None
+            raise Failed(TRAP, UNKNOWN if code is None else code.value, phase) from None
         except WasmtimeError as error:
             message = str(error).strip()
             if "wasm trap:" in message:
                 why = message.rpartition("wasm trap:")[2].strip()
-                raise trapped(_code_of(why), phase, self._limits) from None
-            raise refused_by_engine(phase, one_line(message, 200)) from None
+                raise Failed(TRAP, _code_of(why), phase) from None
+            raise Failed(REFUSED, phase, 0, one_line(message, 200)) from None
 
 
 class PortableCoreGuest(_Portable):
@@ -108,20 +106,20 @@ class PortableCoreGuest(_Portable):
         self._linker = wasmtime.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
-        instance = self._done("start", lambda: self._linker.instantiate(store, self._module))
+        instance = self._done(START, lambda: self._linker.instantiate(store, self._module))
         exports, size = instance.exports(store), len(request)
         memory, alloc, evaluate = exports[abi.MEMORY], exports[abi.ALLOC], exports[abi.EVALUATE]
         if abi.INITIALIZE in exports:
-            self._done(abi.INITIALIZE, lambda: exports[abi.INITIALIZE](store))
-        start = self._done(abi.ALLOC, lambda: alloc(store, size)) & U32
+            self._done(IN_INITIALIZE, lambda: exports[abi.INITIALIZE](store))
+        start = self._done(IN_ALLOC, lambda: alloc(store, size)) & U32
         if not start or start + size > memory.data_len(store):
-            raise InvalidAnswer(refused_room(start, size))
+            raise Failed(ROOM, start, size)
         if size:  # the binding refuses to write nothing at the end of a memory
             memory.write(store, request, start)
-        packed = self._done(abi.EVALUATE, lambda: evaluate(store, _signed(start), size)) & U64
+        packed = self._done(IN_EVALUATE, lambda: evaluate(store, _signed(start), size)) & U64
         begin, length = packed >> 32, packed & U32
         if not 0 < length <= self._answer or begin + length > memory.data_len(store):
-            raise InvalidAnswer(refused_answer(begin, length, self._answer))
+            raise Failed(RANGE, begin, length)
         return bytes(memory.read(store, begin, begin + length))
 
 
@@ -134,15 +132,15 @@ class ComponentGuest(_Portable):
         self._linker = component.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
-        instance = self._done("start", lambda: self._linker.instantiate(store, self._component))
+        instance = self._done(START, lambda: self._linker.instantiate(store, self._component))
         evaluate = instance.get_func(store, abi.COMPONENT_EXPORT)
         if evaluate is None:
             raise CacheError(f"the compiled component lost its export `{abi.COMPONENT_EXPORT}`: run `wasmguard lock`")
-        said = self._done(abi.COMPONENT_EXPORT, lambda: evaluate(store, request))
+        said = self._done(IN_COMPONENT, lambda: evaluate(store, request))
         if isinstance(said, str):
-            raise InvalidAnswer(f"the policy reports an error (untrusted text): {quoted(one_line(said, 500))}")
+            raise Failed(REPORTED, text=said)
         if not 0 < len(said) <= self._answer:
-            raise InvalidAnswer(refused_answer(0, len(said), self._answer))
+            raise Failed(RANGE, 0, len(said))
         return bytes(said)
 
 
@@ -154,9 +152,11 @@ def _loaded(deserialize: Callable[[wasmtime.Engine, bytes], Any], engine: Portab
         raise CacheError(f"compiled for another engine: {why}: run `wasmguard lock`") from None
 
 
-def _code_of(why: str) -> int | None:
+def _code_of(why: str) -> int:
     """The trap code that a component's message means. Text is all there is: the binding drops the code."""
-    return next((code for text, code in COMPONENT_TRAPS.items() if text in why), _NAMED.get(why.splitlines()[0]))
+    return next(
+        (code for text, code in COMPONENT_TRAPS.items() if text in why), _NAMED.get(why.splitlines()[0], UNKNOWN)
+    )
 
 
 _NAMED = {
