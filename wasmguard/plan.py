@@ -13,9 +13,8 @@ from __future__ import annotations
 import os
 
 from wasmguard import places, version, wire
-from wasmguard.errors import BundleError, CacheError, ConfigError, ModuleChanged, PlanStale
+from wasmguard.errors import BundleError, CacheError, ConfigError, HostError, ModuleChanged, PlanStale
 from wasmguard.limits import HARD_MAX
-from wasmguard.sandbox.bindings import stamp
 from wasmguard.sandbox.cache import Vault, digest
 from wasmguard.value import Value
 
@@ -102,7 +101,7 @@ def read(config: str) -> Plan:
     plan = _parsed(store.read(_name(config)))
     if plan is None or plan.made["version"] != version.__version__ or plan.config != config:
         raise PlanStale("the plan was made by another version of wasmguard: run `wasmguard lock`")
-    if tuple(plan.made["stamp"]) != stamp(plan.made["library"]):
+    if tuple(plan.made["stamp"]) != _stamp(plan.made["library"]):
         raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
     if plan.digest != now:
         raise PlanStale(f"`{config}` changed: run `wasmguard lock`")
@@ -132,7 +131,7 @@ def write(plan: Plan) -> None:
 
 def made_with(library: str) -> dict[str, Any]:
     """What a plan that is made now is made with."""
-    return {"format": FORMAT, "version": version.__version__, "library": library, "stamp": list(stamp(library))}
+    return {"format": FORMAT, "version": version.__version__, "library": library, "stamp": list(_stamp(library))}
 
 
 def unchanged(policy: PlannedPolicy) -> None:
@@ -159,6 +158,19 @@ def unchanged(policy: PlannedPolicy) -> None:
             f"module `{policy.path}` changed since it was locked ({policy.sha256[:12]} -> {now[:12]}):"
             " check it, then run `wasmguard lock`"
         )
+
+
+def _stamp(library: str) -> tuple[int, int, int]:
+    """What tells one installation of wasmtime's *library* from the next, see `places.stamp`.
+
+    Raises:
+        HostError: if it cannot be seen.
+    """
+    try:
+        seen = os.stat(library)
+    except OSError as error:
+        raise HostError(f"wasmtime's library `{library}` is gone: {error.strerror}: run `wasmguard lock`") from None
+    return places.stamp(seen)
 
 
 def _sha256(data: bytes) -> str:

@@ -17,15 +17,6 @@ def test_sizes_are_those_of_the_c_api():
     assert ctypes.sizeof(_bindings.wasm_byte_vec_t) == ctypes.sizeof(bindings.ByteVector)
 
 
-def test_trap_codes_are_those_of_the_c_api():
-    codes = {item.name.removeprefix("WASMTIME_TRAP_CODE_"): item.value for item in _bindings.wasmtime_trap_code_enum}
-    assert codes["STACK_OVERFLOW"] == bindings.STACK_OVERFLOW
-    assert codes["INTERRUPT"] == bindings.INTERRUPT
-    assert codes["OUT_OF_FUEL"] == bindings.OUT_OF_FUEL
-    assert codes["UNREACHABLE_CODE_REACHED"] == 9
-    assert set(range(12)) == set(bindings.TRAPS)
-
-
 def test_every_bound_function_has_the_result_and_the_number_of_arguments_of_the_bindings():
     ours = bindings.Library(bindings.find())
     bound = [f for f in vars(ours).values() if isinstance(f, ctypes._CFuncPtr)]

@@ -3,7 +3,7 @@
 `import wasmtime` costs a hook process 30 ms, of which 1 ms is the library itself (`python benchmarks/startup.py`), and
 its public calls build type objects through FFI each time (27 us a call). So the call path binds the few C functions it
 needs. The prototypes are those of the C API of wasmtime `VERSION`; the upper bound in pyproject.toml keeps it there,
-and `tests/sandbox/test_bindings.py` compares every size and trap code below with the bindings of the installed package.
+and `tests/sandbox/test_bindings.py` compares every size below with the bindings of the installed package.
 
 The library is opened twice: `PyDLL` keeps the interpreter lock, right for calls of tens of nanoseconds; `CDLL` releases
 it, wherever guest code can run, so that the clock and other threads go on.
@@ -12,10 +12,8 @@ it, wherever guest code can run, so that the clock and other threads go on.
 from __future__ import annotations
 
 import ctypes
-import os
 from ctypes import addressof, byref, c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 
-from wasmguard import places
 from wasmguard.errors import HostError
 from wasmguard.text import one_line
 
@@ -29,22 +27,6 @@ INSTANCE_BYTES = 16  # sizeof(wasmtime_instance_t)
 EXTERN_BYTES = 32  # sizeof(wasmtime_extern_t): a kind, then the union
 EXTERN_OF = 8  # where the union begins
 RAW_VALUE_BYTES = 16  # sizeof(wasmtime_val_raw_t): room for a v128
-
-TRAPS = {
-    0: "call stack exhausted",
-    1: "out of bounds memory access",
-    2: "misaligned memory access",
-    3: "out of bounds table access",
-    4: "call of an empty table entry",
-    5: "indirect call of another type",
-    6: "integer overflow",
-    7: "integer divide by zero",
-    8: "invalid conversion to integer",
-    9: "unreachable code reached",
-    10: "out of time",
-    11: "out of fuel",
-}
-STACK_OVERFLOW, INTERRUPT, OUT_OF_FUEL = 0, 10, 11  # wasmtime_trap_code_t
 
 
 class ByteVector(ctypes.Structure):
@@ -158,19 +140,6 @@ def find() -> str:
     if int(installed.split(".")[0]) != MAJOR:
         raise HostError(f"wasmtime {installed} is installed: wasmguard needs {MAJOR}: reinstall wasmguard")
     return str(_ffi.filename)
-
-
-def stamp(path: str) -> tuple[int, int, int]:
-    """What tells one installation of *path* from the next, see `places.stamp`.
-
-    Raises:
-        HostError: if it cannot be seen.
-    """
-    try:
-        seen = os.stat(path)
-    except OSError as error:
-        raise HostError(f"wasmtime's library `{path}` is gone: {error.strerror}: run `wasmguard lock`") from None
-    return places.stamp(seen)
 
 
 def _bound(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:

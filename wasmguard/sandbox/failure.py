@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wasmguard.errors import GuestFault, InvalidAnswer, OutOfFuel, OutOfMemory, OutOfTime, StackOverflow, Trapped
 from wasmguard.guest import abi
-from wasmguard.sandbox import bindings as c
+from wasmguard.sandbox import traps as c
 from wasmguard.text import one_line, quoted
 
 TYPE_CHECKING = False

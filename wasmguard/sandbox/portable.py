@@ -16,7 +16,7 @@ from wasmtime import Trap, WasmtimeError, _ffi, component
 
 from wasmguard.errors import CacheError
 from wasmguard.guest import abi
-from wasmguard.sandbox import bindings as c
+from wasmguard.sandbox import traps as c
 from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, START, U32, U64
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
 from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, REPORTED, ROOM, TRAP, UNKNOWN, Failed, Runs
