@@ -210,7 +210,7 @@ def test_guards_of_one_setup_share_one_engine(configured):
     path = configured("pass")
     engines = set()
     for _ in range(3):
-        with Guard.load(path) as guard:
+        with Guard.load(path, isolation="thread") as guard:
             guard.decide(WRITE)
             engines.add(id(guard.policies[0]._guest._engine))
     assert len(engines) == 1
@@ -218,7 +218,7 @@ def test_guards_of_one_setup_share_one_engine(configured):
 
 def test_a_decision_inside_a_decision_is_right(configured, monkeypatch):
     """As a signal handler or a finalizer may do it, at the worst moment: while a request is being written."""
-    guard = Guard.load(configured("deny"))
+    guard = Guard.load(configured("deny"), isolation="thread")
     guard.decide(WRITE)
     inner = []
     write = call.memmove

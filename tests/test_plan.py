@@ -48,13 +48,13 @@ def test_another_version_of_wasmguard_makes_it_stale(config, monkeypatch):
 
 
 def test_another_format_makes_it_stale(config, monkeypatch):
-    monkeypatch.setattr(plan, "FORMAT", 2)
+    monkeypatch.setattr(plan, "FORMAT", plan.FORMAT + 1)
     with pytest.raises(PlanStale, match="another version"):
         plan.read(config)
 
 
 def test_another_wasmtime_makes_it_stale(config, monkeypatch):
-    monkeypatch.setattr(plan, "stamp", lambda _path: (1, 2, 3))
+    monkeypatch.setattr(plan, "_stamp", lambda _path: (1, 2, 3))
     with pytest.raises(PlanStale, match="wasmtime was installed anew"):
         plan.read(config)
 

@@ -48,6 +48,10 @@ class Config(Value):
     """A digest of its bytes, by which a plan knows it again."""
     base: str
     """The folder that relative paths in it start from."""
+    isolation: str
+    """Where policies run: `process` or `thread`."""
+    self_protection: bool
+    """Whether the guard's files and the agent's settings are kept from tools."""
     limits: LimitsConfig
     policy: tuple[PolicyConfig, ...]
     """The policies, in the order in which they are asked."""
@@ -84,6 +88,8 @@ def load(path: str) -> Config:
         path=path,
         digest=digest(data),
         base=os.path.dirname(path),
+        isolation=file.isolation,
+        self_protection=file.self_protection,
         limits=file.limits,
         policy=file.policy,
         lines={policy.name: layout.line(("policy", at, "settings")) for at, policy in enumerate(file.policy)},

@@ -222,6 +222,12 @@ class File(Table):
 
     model_config = ConfigDict(title="wasmguard.toml")
 
+    isolation: Literal["process", "thread"] = Field(default="process", examples=["process"])
+    """Where policies run: in jailed processes, or, faster and with one wall less, in the process that decides."""
+
+    self_protection: bool = Field(default=True, examples=[True])
+    """Whether tools are kept from the guard's own files and from the agent's settings that switch hooks off."""
+
     limits: LimitsConfig = Field(default=LimitsConfig(), examples=[{"profile": "tight"}])
     """How much each policy may use, unless it has limits of its own."""
 

@@ -13,6 +13,7 @@
     │   ├── OutOfMemory         its memory or table does not fit the limit at the start
     │   ├── StackOverflow
     │   ├── Trapped             any other trap
+    │   ├── CellDied            the process that ran it died, or was killed at its deadline
     │   ├── InvalidAnswer       what it returned is no answer: pointers, msgpack, schema
     │   ├── Ungranted           it used what its owner did not grant
     │   └── OutsideGrant        it used a grant, and broke the grant's constraint
@@ -78,6 +79,10 @@ class StackOverflow(GuestFault):
 
 class Trapped(GuestFault):
     """The guest ended itself: unreachable code, an access outside its memory, a division by zero."""
+
+
+class CellDied(GuestFault):
+    """The process that ran the guest died, said nonsense, or was not done by its deadline."""
 
 
 class InvalidAnswer(GuestFault):

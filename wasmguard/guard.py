@@ -17,9 +17,7 @@ from wasmguard.errors import EventError, GuestFault, PlanStale, WasmguardError
 from wasmguard.event import Event
 from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
 from wasmguard.guest.grants import Grants, answered
-from wasmguard.limits import Limits
-from wasmguard.sandbox.cell import SLOTS, Cell
-from wasmguard.sandbox.engine import Setup
+from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.text import one_line
 
 TYPE_CHECKING = False
@@ -29,26 +27,41 @@ if TYPE_CHECKING:
 
     from wasmguard.decision import Decision
     from wasmguard.plan import Plan, PlannedPolicy
-    from wasmguard.sandbox.cell import Guest
+    from wasmguard.sandbox.isolation import Cells, Guest
 
     Encoding = Callable[[Event, frozenset[str] | None], bytes]
+
+
+SLOTS = 64  # guests that may run at the same time; in threads each has 16 MiB of address space
 
 
 class Guard:
     """A locked configuration, ready to decide. One guard serves many threads and sessions."""
 
-    def __init__(self, locked: Plan, *, slots: int = SLOTS) -> None:
-        """Use the plan *locked*; at most *slots* policies run at the same time. `load` is the usual way here."""
-        self.plan, self.closed = locked, False
-        setups = {kind: Setup(**setup) for kind, setup in locked.setups.items()}
-        cell, encoded = Cell(locked.made["library"], setups, slots), _Encoder()
-        self.policies = tuple(Policy(planned, cell, encoded) for planned in locked.policies)
+    def __init__(self, locked: Plan, cells: Cells, *, eager: bool = True) -> None:
+        """Use the plan *locked* and what its policies run in. `load` is the usual way here.
+
+        With *eager*, processes load all policies at their start, else only those that the first event concerns.
+        """
+        self.plan, self.closed, self._cells = locked, False, cells
+        encoded = _Encoder()
+        self.policies = tuple(Policy(planned, cells, encoded) for planned in locked.policies)
+        for policy in self.policies if eager else ():
+            policy.prepare()
         self._routes: dict[tuple[str, str | None], tuple[Policy, ...]] = {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, *, slots: int = SLOTS, may_lock: bool = True) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        slots: int = SLOTS,
+        may_lock: bool = True,
+        isolation: str | None = None,
+    ) -> Self:
         """The guard of the configuration file *path*, or of the usual one. A file that was never locked is locked
-        first.
+        first. At most *slots* policies run at the same time. *isolation* is `process` or `thread` (see
+        `wasmguard.sandbox.isolation`), by default what the owner wrote.
 
         Raises:
             ConfigError: if the configuration cannot be used.
@@ -57,13 +70,14 @@ class Guard:
         """
         config = places.config_file(os.fspath(path) if path is not None else None)
         try:
-            return cls(plan.read(config), slots=slots)
+            locked = plan.read(config)
         except PlanStale:
             if not may_lock:
                 raise
             from wasmguard.lock import lock
 
-            return cls(lock(config, repin=False).plan, slots=slots)
+            locked = lock(config, repin=False).plan
+        return cls(locked, plan.cells(locked, slots=slots, isolation=isolation), eager=slots > 1)
 
     def decide(self, event: Event | Mapping[str, Any]) -> Decision:
         """What may happen next. Never raises: what cannot be decided is denied.
@@ -88,9 +102,10 @@ class Guard:
         return await to_thread(self.decide, event)
 
     def close(self) -> None:
-        """Let go of the policies. The guard cannot decide afterwards."""
+        """Let go of the policies, and end the processes in which they ran. The guard cannot decide afterwards."""
         self.closed, self.policies = True, ()
         self._routes.clear()
+        self._cells.close()
 
     def __enter__(self) -> Self:
         return self
@@ -108,16 +123,17 @@ class Guard:
             if len(self._routes) > 1000:  # tool names come from outside
                 self._routes.clear()
             concerned = self._routes[route] = tuple(p for p in policies if p.judges(*route))
+            for policy in concerned:
+                policy.prepare()
         return concerned
 
 
 class Policy:
     """One planned policy, its guest loaded when it is first asked."""
 
-    def __init__(self, planned: PlannedPolicy, cell: Cell, encoded: Encoding) -> None:
+    def __init__(self, planned: PlannedPolicy, cells: Cells, encoded: Encoding) -> None:
         self.name, self.shadow = planned.name, planned.shadow
-        self._planned, self._cell, self._encoded = planned, cell, encoded
-        self._limits = Limits(**planned.limits)
+        self._planned, self._cells, self._encoded = planned, cells, encoded
         self._grants = Grants.from_data(planned.grants)
         self._settings = encode_settings(planned.settings)
         self._reads = None if planned.reads is None else frozenset(planned.reads)
@@ -134,7 +150,7 @@ class Policy:
         """What it says about *event*. Whatever goes wrong on the way is a fault: DENY, or ASK if its owner said so."""
         begun, fuel = perf_counter_ns(), None
         try:
-            guest = self._guest or self._load()
+            guest = self._guest or self._loaded()
             answer, fuel = guest.evaluate(request(self._encoded(event, self._reads), self._settings))
             verdict = answered(self.name, decode_answer(answer), event, self._grants)
         except GuestFault as fault:
@@ -144,11 +160,13 @@ class Policy:
             verdict = Verdict.failed(self.name, str(error), self._on_fault)
         return verdict.replaced(fuel=fuel, microseconds=(perf_counter_ns() - begun) / 1000)
 
-    def _load(self) -> Guest:
-        planned = self._planned
-        plan.unchanged(planned)
-        code = plan.vault().read(planned.code)
-        self._guest = guest = self._cell.load(planned.kind, code, self._limits, planned.answer)
+    def prepare(self) -> None:
+        """Say that it will be asked: a process loads all its guests before it is shut in."""
+        if self._guest is None and self._cells.isolation == PROCESS:
+            self._loaded()
+
+    def _loaded(self) -> Guest:
+        self._guest = guest = plan.guest(self._planned, self._cells)
         return guest
 
 

@@ -27,7 +27,9 @@ from wasmguard.sandbox import bindings
 from wasmguard.sandbox.cache import digest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Setup
-from wasmguard.sandbox.scan import check_abi, scan
+from wasmguard.sandbox.scan import Shape, check_abi, scan
+from wasmguard.sandbox.wasi import compiled_inert
+from wasmguard.sandbox.wasi import digest as digest_of_inert
 from wasmguard.value import Value
 
 TYPE_CHECKING = False
@@ -91,12 +93,13 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         _same_manifest(policy.name, bundle, known.get(policy.name))
     found = [(policy, bundle, settings.limits_for(policy, bundle.manifest)) for policy, bundle in opened]
     shapes = [_checked(policy.name, bundle, limits) for policy, bundle, limits in found]
-    setups = _setups([(kind, limits) for kind, (_, _, limits) in zip(shapes, found, strict=True)])
+    setups = _setups([(shape.kind, limits) for shape, (_, _, limits) in zip(shapes, found, strict=True)])
     planned, told = [], []
-    for (policy, bundle, limits), kind in zip(found, shapes, strict=True):
-        grants = owner.grants_of(policy)
-        code, seconds = _code(policy.name, bundle, setups[kind], limits)
-        planned.append(_planned(settings, policy, bundle, kind=kind, grants=grants, limits=limits, code=code))
+    for (policy, bundle, limits), shape in zip(found, shapes, strict=True):
+        grants, setup = owner.grants_of(policy), setups[shape.kind]
+        code, seconds = _code(policy.name, bundle, setup, limits, again=repin)
+        entry = _planned(settings, policy, bundle, kind=shape.kind, grants=grants, limits=limits, code=code)
+        planned.append(entry.replaced(wasi=shape.wasi, inert=_inert(setup, limits)) if shape.wasi else entry)
         told.append(_told(policy, bundle, grants, pins.get(policy.name), seconds))
     made = plan.Plan(
         config=os.path.abspath(path),
@@ -104,6 +107,8 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         made=plan.made_with(bindings.find()),
         setups={kind: setup.as_dict() for kind, setup in setups.items()},
         event=max(limits.event for _, _, limits in found),
+        isolation=settings.isolation,
+        self_protection=settings.self_protection,
         policies=tuple(planned),
     )
     return Outcome(plan=made, policies=tuple(told))
@@ -150,14 +155,14 @@ def _manifest_digest(bundle: Bundle) -> str | None:
     return digest(bundle.manifest.model_dump_json().encode()) if bundle.manifest else None
 
 
-def _checked(name: str, bundle: Bundle, limits: Limits) -> str:
-    """The kind of the module, after scan and ABI check."""
+def _checked(name: str, bundle: Bundle, limits: Limits) -> Shape:
+    """What the module is, after scan and ABI check."""
     try:
         shape = scan(bundle.module, limits)
         check_abi(shape, limits)
     except ModuleRefused as error:
         raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
-    return shape.kind
+    return shape
 
 
 def _setups(guests: list[tuple[str, Limits]]) -> dict[str, Setup]:
@@ -174,20 +179,44 @@ def _setups(guests: list[tuple[str, Limits]]) -> dict[str, Setup]:
     }
 
 
-def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits) -> tuple[str, float]:
-    """The cache's name for the compiled module, and the seconds it took; 0 if it was there."""
-    from importlib.metadata import version
+def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits, *, again: bool) -> tuple[str, float]:
+    """The cache's name for the compiled module, and the seconds it took; 0 if it was there.
 
-    made = f"{bundle.sha256} {version('wasmtime')} {platform.machine()} {setup.identity}"
-    code, store = f"{hashlib.sha256(made.encode()).hexdigest()[:40]}.code", plan.vault()
+    What the compiler could not do within its limits it is not asked again, unless the owner locks by hand: a hook
+    process would spend those seconds at every event.
+    """
+    code, store = _name_of(bundle.sha256, setup), plan.vault()
     if store.has(code):
         return code, 0.0
-    begun = perf_counter()
-    try:
-        store.write(code, compiled(bundle.module, setup, limits))
-    except ModuleRefused as error:
-        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
+    refused = _name_of(f"{bundle.sha256} {limits.as_dict()}", setup, "refused")
+    why, begun = store.read(refused).decode() if not again and store.has(refused) else "", perf_counter()
+    if not why:
+        try:
+            store.write(code, compiled(bundle.module, setup, limits))
+        except ModuleRefused as error:
+            why = str(error)
+            store.write(refused, why.encode())
+    if why:
+        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {why}")
     return code, perf_counter() - begun
+
+
+def _inert(setup: Setup, limits: Limits) -> tuple[str, str]:
+    """The cache's names for the code that meets imports of WASI."""
+    shim, fixup = (_name_of(f"{digest_of_inert()} {which}", setup) for which in ("shim", "fixup"))
+    store = plan.vault()
+    if not (store.has(shim) and store.has(fixup)):
+        for name, code in zip((shim, fixup), compiled_inert(setup, limits), strict=True):
+            store.write(name, code)
+    return shim, fixup
+
+
+def _name_of(source: str, setup: Setup, what: str = "code") -> str:
+    """The cache's name for what was made of *source*: other wasmtime, machine or settings, another name."""
+    from importlib.metadata import version
+
+    made = f"{source} {version('wasmtime')} {platform.machine()} {setup.identity}"
+    return f"{hashlib.sha256(made.encode()).hexdigest()[:40]}.{what}"
 
 
 def _planned(  # noqa: PLR0913  # one argument for each thing that was checked

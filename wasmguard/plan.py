@@ -14,8 +14,10 @@ import os
 
 from wasmguard import places, version, wire
 from wasmguard.errors import BundleError, CacheError, ConfigError, HostError, ModuleChanged, PlanStale
-from wasmguard.limits import HARD_MAX
+from wasmguard.limits import HARD_MAX, Limits
 from wasmguard.sandbox.cache import Vault, digest
+from wasmguard.sandbox.isolation import Cells
+from wasmguard.sandbox.spec import Spec
 from wasmguard.value import Value
 
 TYPE_CHECKING = False
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-FORMAT = 1
+    from wasmguard.sandbox.isolation import Guest
+
+FORMAT = 2
 LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
 LARGEST_MODULE = HARD_MAX.module
 
@@ -45,6 +49,10 @@ class PlannedPolicy(Value):
     """A digest of its manifest, which says what it is asked about; None if it has none."""
     code: str
     """The name of its compiled code in the cache."""
+    wasi: tuple[str, ...] = ()
+    """The functions of WASI that it imports, in its order."""
+    inert: tuple[str, ...] = ()
+    """The names of the code that meets those imports, see `wasmguard.sandbox.inert`."""
     events: tuple[str, ...]
     tools: tuple[str, ...] | None = None
     """Tool names, some with a trailing `*`; None for all."""
@@ -72,6 +80,10 @@ class Plan(Value):
     """The engine of each kind of module."""
     event: int
     """The most bytes of an event."""
+    isolation: str
+    """Where policies run: `process` or `thread`, see `wasmguard.sandbox.isolation`."""
+    self_protection: bool
+    """Whether the guard's files and the agent's settings are kept from tools."""
     policies: tuple[PlannedPolicy, ...]
 
 
@@ -105,7 +117,8 @@ def read(config: str) -> Plan:
         raise PlanStale("wasmtime was installed anew: run `wasmguard lock`")
     if plan.digest != now:
         raise PlanStale(f"`{config}` changed: run `wasmguard lock`")
-    if not all(os.path.lexists(os.path.join(vault().folder, policy.code)) for policy in plan.policies):
+    codes = [code for policy in plan.policies for code in (policy.code, *policy.inert)]
+    if not all(os.path.lexists(os.path.join(vault().folder, code)) for code in codes):
         raise PlanStale("compiled modules are gone from the cache: run `wasmguard lock`")
     return plan
 
@@ -158,6 +171,30 @@ def unchanged(policy: PlannedPolicy) -> None:
             f"module `{policy.path}` changed since it was locked ({policy.sha256[:12]} -> {now[:12]}):"
             " check it, then run `wasmguard lock`"
         )
+
+
+def cells(plan: Plan, *, slots: int, isolation: str | None = None) -> Cells:
+    """What the policies of *plan* run in: at most *slots* at the same time, under *isolation* or the owner's word.
+
+    Raises:
+        HostError: if there is no such isolation here.
+    """
+    made_in = isolation or plan.isolation
+    return Cells(plan.made["library"], plan.setups, slots=slots, event=plan.event, isolation=made_in)
+
+
+def guest(policy: PlannedPolicy, cells: Cells) -> Guest:
+    """The guest of *policy* in *cells*. Raises as `Cells.guest`."""
+    limits, wasi = Limits(**policy.limits), tuple(policy.wasi)
+    spec = Spec(kind=policy.kind, limits=limits, answer=policy.answer, wasi=wasi)
+    return cells.guest(policy.name, spec, lambda: _code(policy))
+
+
+def _code(policy: PlannedPolicy) -> tuple[bytes, ...]:
+    """The native code of *policy*, verified, if its module is still the one that was locked."""
+    unchanged(policy)
+    cache = vault()
+    return tuple(cache.read(code) for code in (policy.code, *policy.inert))
 
 
 def _stamp(library: str) -> tuple[int, int, int]:

@@ -90,6 +90,9 @@ class Library:
         self.instantiate = _bound(
             slow, "wasmtime_instance_pre_instantiate", pointer, pointer, pointer, pointer, pointer
         )
+        self.instance_new = _bound(
+            slow, "wasmtime_instance_new", pointer, pointer, pointer, pointer, c_size_t, pointer, pointer
+        )
         self.call = _bound(slow, "wasmtime_func_call_unchecked", pointer, pointer, pointer, pointer, c_size_t, pointer)
 
     def setter(self, name: str, value: int) -> Any:

@@ -3,18 +3,24 @@
 Compiled modules are native code, and a plan says what a policy may do, so neither is believed because it lies in the
 right place:
 
-1. The folder is ours and closed to everybody else; so is every file. Both are checked on open descriptors, and no
-   symbolic link is followed.
-2. A file begins with a MAC (keyed BLAKE2b, RFC 7693) over its name and its bytes, under a key of this user's that lives
+1. The folder is ours and closed to everybody else; so is every file. Both are checked on open descriptors, and neither
+   is a symbolic link. A pipe or a device in a file's place is refused, and nobody waits for it.
+2. Whoever may rename a folder above decides what lies in ours. So every folder on the way, and every link that leads
+   there, belongs to us or to root and is not for everybody to write, or is sticky like `/tmp`.
+3. A file begins with a MAC (keyed BLAKE2b, RFC 7693) over its name and its bytes, under a key of this user's that lives
    elsewhere. A file that was changed, renamed or made by somebody else is not read.
-3. The bytes that were verified are the bytes that are used: a file is read once.
-4. Writing goes to a new file that takes the old one's place at the end, so that nobody ever sees half a file.
+4. The bytes that were verified are the bytes that are used: a file is read once, and never more of it than it may have.
+5. Writing goes to a new file that takes the old one's place at the end, when its bytes are on the disk, so that nobody
+   ever sees half a file, not even after a power cut.
+
+A hard link to a file of ours changes nothing: it has our owner, our mode and our bytes.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from _operator import _compare_digest  # what `hmac.compare_digest` is, without `hashlib`
 
 from wasmguard.errors import CacheError
 
@@ -28,8 +34,12 @@ MAC = 32  # bytes of a MAC
 KEY = 32  # bytes of the key
 LARGEST = 512 * 2**20  # bytes; a component of 18 MB compiles to 38
 
+LINKS = 40  # on the way to a folder: more make a circle, as for Linux
+
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_NOBODY = 65_534  # how a user namespace shows owners that it has no number for
 
 
 def digest(data: bytes) -> str:
@@ -53,7 +63,7 @@ class Vault:
         """
         sealed = _read(self.folder, name, LARGEST)
         mac, data = sealed[len(MAGIC) : len(MAGIC) + MAC], sealed[len(MAGIC) + MAC :]
-        if not sealed.startswith(MAGIC) or mac != self._mac(name, data):  # a local file: no oracle to time
+        if not sealed.startswith(MAGIC) or not _compare_digest(mac, self._mac(name, data)):
             raise CacheError(f"`{os.path.join(self.folder, name)}` is not what was written there: run `wasmguard lock`")
         return data
 
@@ -94,16 +104,14 @@ class Vault:
 
 
 def private_folder(path: str) -> None:
-    """Make *path*, open to its owner only, or check that it is ours.
+    """Make the absolute *path*, open to its owner only, or check that it is ours.
 
     Raises:
-        CacheError: if it cannot be made, or belongs to somebody else, or is open to others.
+        CacheError: if it cannot be made, or belongs to somebody else, or is open to others, or lies where others may
+            replace it.
     """
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
+        _make(path)
     except OSError as error:
         raise CacheError(
             f"cannot make `{path}`: {_why(error)}: make its parent writable, or set $XDG_CACHE_HOME and $XDG_STATE_HOME"
@@ -111,9 +119,21 @@ def private_folder(path: str) -> None:
     os.close(_opened_folder(path))
 
 
+def _make(path: str) -> None:
+    """`os.makedirs`, but whatever the umask is, only we may write to what it makes (XDG base directories, 0.8)."""
+    if not os.path.lexists(path):
+        _make(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return  # somebody else was first: it is looked at like any other
+
+
 def _opened_folder(path: str) -> int:
     """A descriptor of the folder, which is ours and closed to others."""
     try:
+        if why := _foreign_above(path):
+            raise CacheError(f"`{path}` is not safe: {why}: close it, or set $XDG_CACHE_HOME and $XDG_STATE_HOME")
         folder = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW | _CLOEXEC)
     except OSError as error:
         raise CacheError(f"cannot open `{path}`: {_why(error)}: run `wasmguard lock`") from None
@@ -123,10 +143,52 @@ def _opened_folder(path: str) -> int:
     return folder
 
 
-def _read(folder: str, name: str, most: int) -> bytes:
-    directory = _opened_folder(folder)
+def _foreign_above(path: str) -> str:
+    """Which folder or link on the way to *path* somebody else may replace, and why; empty if there is none."""
+    here, names, links = "/", path.split("/")[-2::-1], 0
+    while True:
+        seen = os.lstat(here)
+        if why := _replaceable(seen):
+            return f"`{here}` {why}"
+        if stat.S_ISLNK(seen.st_mode):
+            links += 1
+            target = os.readlink(here)
+            names += target.split("/")[::-1]
+            here = "/" if target.startswith("/") else os.path.dirname(here)
+        while names and names[-1] in ("", "."):
+            names.pop()
+        if not names or links > LINKS:
+            return "" if links <= LINKS else f"`{here}` is on a way of more than {LINKS} links"
+        name = names.pop()
+        here = os.path.dirname(here) if name == ".." else f"{here.rstrip('/')}/{name}"
+
+
+def _replaceable(seen: os.stat_result) -> str:
+    """Why somebody else may replace what is in this folder, or this link; empty if nobody may."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    if seen.st_uid not in (os.geteuid(), 0) and not (seen.st_uid == _NOBODY and _in_user_namespace()):
+        return f"belongs to user {seen.st_uid}"
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_mode & stat.S_ISVTX:
+        return ""
+    ours = seen.st_gid in (os.getegid(), 0)  # many give each user a group, and a umask of 002
+    open_to = stat.S_IWOTH if ours else stat.S_IWOTH | stat.S_IWGRP
+    return f"is open to others for writing (mode {stat.S_IMODE(seen.st_mode):o})" if seen.st_mode & open_to else ""
+
+
+def _in_user_namespace() -> bool:
+    """Whether some owners have no number here: then root's folders look like nobody's, as inside bubblewrap."""
     try:
-        file = os.open(name, os.O_RDONLY | _NOFOLLOW | _CLOEXEC, dir_fd=directory)
+        with open("/proc/self/uid_map", "rb") as file:
+            return file.read().split() != [b"0", b"0", b"4294967295"]
+    except OSError:
+        return False
+
+
+def _read(folder: str, name: str, most: int) -> bytes:
+    directory, most = _opened_folder(folder), most + len(MAGIC) + MAC
+    try:
+        file = os.open(name, os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _NONBLOCK, dir_fd=directory)
     except OSError as error:
         raise CacheError(f"cannot read `{os.path.join(folder, name)}`: {_why(error)}: run `wasmguard lock`") from None
     finally:
@@ -135,10 +197,10 @@ def _read(folder: str, name: str, most: int) -> bytes:
         seen = os.fstat(file)
         if why := _foreign(seen) or ("is no regular file" if not stat.S_ISREG(seen.st_mode) else ""):
             raise CacheError(f"`{os.path.join(folder, name)}` {why}: delete it and run `wasmguard lock`")
-        if seen.st_size > most + len(MAGIC) + MAC:
+        if seen.st_size > most:
             raise CacheError(f"`{os.path.join(folder, name)}` is too large: delete it and run `wasmguard lock`")
         with open(file, "rb", closefd=False) as stream:
-            return stream.read()
+            return stream.read(seen.st_size + 1)  # it may be growing: then its seal is wrong
     finally:
         os.close(file)
 
@@ -152,6 +214,8 @@ def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
         try:
             with open(file, "wb") as stream:
                 stream.write(data)
+                stream.flush()
+                os.fsync(file)
             if first:
                 _put_first(temporary, name, directory)
             else:
@@ -159,6 +223,7 @@ def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
         except BaseException:
             os.unlink(temporary, dir_fd=directory)
             raise
+        os.fsync(directory)
     except OSError as error:
         raise CacheError(f"cannot write `{os.path.join(folder, name)}`: {_why(error)}: make room there") from None
     finally:

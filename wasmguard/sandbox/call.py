@@ -5,7 +5,8 @@
 2. One budget of fuel and one of time for everything: start function, `_initialize`, alloc, evaluate.
 3. Numbers from the guest are made unsigned, then checked against the memory as it is now (it may have grown or moved
    since), then used. Nothing is clipped.
-4. Both channels of failure are read after every call, the returned error and the trap, and both are cleared.
+4. A policy that imports WASI gets it from a module of wasm around it, by position; a sealed one pays nothing for that.
+5. Both channels of failure are read after every call, the returned error and the trap, and both are cleared.
 
 The call is unchecked: it reads and writes raw slots whatever the function's type is. The types were checked when the
 module was locked, twice, by two readers (`scan` and wasmtime); the compiled code that was checked is the code that is
@@ -14,6 +15,7 @@ loaded, because the cache authenticates it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, memmove, string_at
 
 from wasmguard.errors import CacheError
@@ -25,10 +27,14 @@ from wasmguard.sandbox.failure import RANGE, REFUSED, ROOM, TRAP, UNKNOWN, Faile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wasmguard.limits import Limits
+    from wasmguard.sandbox.bindings import Library
     from wasmguard.sandbox.engine import Engine
+    from wasmguard.sandbox.inert import Inert
 
 U32, U64 = 2**32 - 1, 2**64 - 1
 START, IN_INITIALIZE, IN_ALLOC, IN_EVALUATE = range(4)  # places in `PHASES`
+SHIM_AND_FIXUP = 2  # instances around a policy that imports WASI; one more table goes with them
+TABLE = b"table"  # what the shim exports and the fixup imports: `wasmguard.sandbox.wasi`
 MEMORY, ALLOC, EVALUATE, INITIALIZE = (name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE))
 
 
@@ -45,29 +51,54 @@ class _Buffers:
         self.externs = tuple(first + i * c.EXTERN_BYTES for i in range(4))
 
 
+class _Around:
+    """A policy that imports WASI, and the two modules around it: see `wasmguard.sandbox.wasi`."""
+
+    def __init__(self, engine: Engine, policy: c_void_p, inert: Inert) -> None:
+        self._library = engine.functions
+        self._shim = _sealed(engine, _loaded(engine, inert.shim))
+        self._policy, self._fixup = policy, _loaded(engine, inert.fixup)
+        self._imports = [name.encode() for name in inert.imports]
+        self._room = (len(self._imports) + 2) * c.EXTERN_BYTES  # for the policy's imports, then for the fixup's two
+
+    def instantiate(self, context: int, b: _Buffers) -> None:
+        """Make the policy's instance; its imports are given by position, so that one may stand there twice."""
+        lib, count = self._library, len(self._imports)
+        shim, given = create_string_buffer(c.INSTANCE_BYTES), create_string_buffer(self._room)
+        around, first = addressof(shim), addressof(given)
+        memory = first + count * c.EXTERN_BYTES
+        table = memory + c.EXTERN_BYTES
+
+        _done(lib, b, START, lib.instantiate(self._shim, context, around, b.trap))
+        for place, name in enumerate(self._imports):
+            _export(lib, context, around, name, first + place * c.EXTERN_BYTES)
+        _export(lib, context, around, TABLE, table)
+        _done(lib, b, START, lib.instance_new(context, self._policy, first, count, b.instance, b.trap))
+        _export(lib, context, b.instance, MEMORY, memory)
+        _done(lib, b, START, lib.instance_new(context, self._fixup, memory, 2, around, b.trap))
+
+
 class CoreGuest(Runs):
     """A compiled core module, ready to be asked. Safe to share between threads."""
 
-    def __init__(self, engine: Engine, code: bytes, limits: Limits, answer: int) -> None:
-        """Load *code*, which `compile` made and the cache verified; *answer* caps an answer's bytes.
+    def __init__(self, engine: Engine, code: bytes, limits: Limits, answer: int, inert: Inert | None = None) -> None:
+        """Load *code*, which `compile` made and the cache verified; *answer* caps an answer's bytes, *inert* is what a
+        module that imports WASI is given.
 
         Raises:
             CacheError: if it was compiled for another engine.
         """
         super().__init__(limits, answer)
         self._engine = engine
-        self._library = lib = engine.functions
+        self._library = engine.functions
         self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
-        module, pre = c_void_p(), c_void_p()
-        if error := lib.module_deserialize(engine.pointer, code, len(code), byref(module)):
-            raise CacheError(f"compiled for another engine: {lib.take_error(error)}: run `wasmguard lock`")
-        linker = lib.linker_new(engine.pointer)  # nothing is ever defined in it: no host function exists
-        error = lib.instantiate_pre(linker, module, byref(pre))
-        lib.linker_delete(linker)
-        if error:
-            lib.module_delete(module)
-            raise CacheError(f"the module imports something: {lib.take_error(error)}: run `wasmguard lock`")
-        self._module, self._pre = module, pre.value
+        self._store = [limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories]
+        module = _loaded(engine, code)
+        self._around = _Around(engine, module, inert) if inert else None
+        self._pre = None if inert else _sealed(engine, module)
+        if inert:
+            self._store[2] += SHIM_AND_FIXUP
+            self._store[3] += 1
 
     def run(self, request: bytes) -> tuple[bytes, int]:
         """See `Runs.run`."""
@@ -80,9 +111,7 @@ class CoreGuest(Runs):
         engine.clock.start()
         store = lib.store_new(engine.pointer, None, None)
         try:
-            lib.store_limiter(
-                store, limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories
-            )
+            lib.store_limiter(store, *self._store)
             context = lib.store_context(store)
             lib.set_fuel(context, limits.fuel)
             lib.set_epoch_deadline(context, ticks(limits.clock))
@@ -97,29 +126,47 @@ class CoreGuest(Runs):
             engine.clock.stop()
             free.append(buffers)
 
+    def warm(self) -> None:
+        """Make what the engine makes at the first instance, such as the image of the memory, with no fuel: no
+        instruction of the guest runs. A jailed process could not make it later."""
+        lib, b = self._library, _Buffers()
+        store = lib.store_new(self._engine.pointer, None, None)
+        try:
+            lib.store_limiter(store, *self._store)
+            context = lib.store_context(store)
+            lib.set_fuel(context, 0)
+            lib.set_epoch_deadline(context, 1)
+            with suppress(Failed):  # a start function, or a limit: that comes again when it is asked
+                if self._around is None:
+                    _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+                else:
+                    self._around.instantiate(context, b)
+        finally:
+            lib.store_delete(store)
+
     def _asked(self, context: int, b: _Buffers, request: bytes) -> bytes:
         lib, slots, size = self._library, b.slots, len(request)
-        self._done(b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+        if self._around is None:
+            _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+        else:
+            self._around.instantiate(context, b)
         memory, alloc, evaluate, initialize = b.externs
-        if not (
-            lib.export_get(context, b.instance, MEMORY, len(MEMORY), memory)
-            and lib.export_get(context, b.instance, ALLOC, len(ALLOC), alloc)
-            and lib.export_get(context, b.instance, EVALUATE, len(EVALUATE), evaluate)
-        ):
-            raise CacheError("the compiled module lost an export: run `wasmguard lock`")
+        _export(lib, context, b.instance, MEMORY, memory)
+        _export(lib, context, b.instance, ALLOC, alloc)
+        _export(lib, context, b.instance, EVALUATE, evaluate)
         memory += c.EXTERN_OF
         if lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize):
-            self._done(b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
+            _done(lib, b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
 
         slots[0] = size
-        self._done(b, IN_ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
+        _done(lib, b, IN_ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
         start = slots[0] & U32
         if not start or start + size > lib.memory_size(context, memory):
             raise Failed(ROOM, start, size)
         memmove(lib.memory_data(context, memory) + start, request, size)
 
         slots[0], slots[2] = start, size
-        self._done(b, IN_EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
+        _done(lib, b, IN_EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
         begin, length = slots[0] >> 32, slots[0] & U32
         if not 0 < length <= self._answer or begin + length > lib.memory_size(context, memory):
             raise Failed(RANGE, begin, length)
@@ -129,11 +176,36 @@ class CoreGuest(Runs):
         self._library.get_fuel(context, b.fuel)
         return self._limits.fuel - b.left.value
 
-    def _done(self, b: _Buffers, phase: int, error: int | None) -> None:
-        trap = b.trapped.value
-        if error or trap:
-            b.trapped.value = None  # else the thread's next call would seem to trap
-            if trap:
-                code = self._library.take_trap(trap)
-                raise Failed(TRAP, UNKNOWN if code is None else code, phase)
-            raise Failed(REFUSED, phase, 0, self._library.take_error(error or 0))
+
+def _loaded(engine: Engine, code: bytes) -> c_void_p:
+    module, lib = c_void_p(), engine.functions
+    if error := lib.module_deserialize(engine.pointer, code, len(code), byref(module)):
+        raise CacheError(f"compiled for another engine: {lib.take_error(error)}: run `wasmguard lock`")
+    return module
+
+
+def _sealed(engine: Engine, module: c_void_p) -> int | None:
+    """What makes instances of a module without imports, with everything checked beforehand."""
+    pre, lib = c_void_p(), engine.functions
+    linker = lib.linker_new(engine.pointer)  # nothing is ever defined in it: no host function exists
+    error = lib.instantiate_pre(linker, module, byref(pre))
+    lib.linker_delete(linker)
+    if error:
+        lib.module_delete(module)
+        raise CacheError(f"the module imports something: {lib.take_error(error)}: run `wasmguard lock`")
+    return pre.value
+
+
+def _export(lib: Library, context: int, instance: int, name: bytes, place: int) -> None:
+    if not lib.export_get(context, instance, name, len(name), place):
+        raise CacheError(f"compiled code lost its export `{name.decode()}`: run `wasmguard lock`")
+
+
+def _done(lib: Library, b: _Buffers, phase: int, error: int | None) -> None:
+    trap = b.trapped.value
+    if error or trap:
+        b.trapped.value = None  # else the thread's next call would seem to trap
+        if trap:
+            code = lib.take_trap(trap)
+            raise Failed(TRAP, UNKNOWN if code is None else code, phase)
+        raise Failed(REFUSED, phase, 0, lib.take_error(error or 0))

@@ -1,4 +1,5 @@
-"""The cell: where guests run. Here it is part of this process.
+"""Where guests run, inside one process. In a cell of its own that is all this process does (`sandbox.inmate`); with
+`isolation = "thread"` it is the process that decides.
 
 It has at most one engine for core modules and one for components, made when the first guest of its kind is loaded.
 Which implementation runs a core module is decided once: the direct one, or the portable one where the owner says so
@@ -12,19 +13,15 @@ import os
 import sys
 
 from wasmguard.sandbox.engine import Setup
+from wasmguard.sandbox.inert import Inert
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, Protocol
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from wasmguard.limits import Limits
-
-    class Guest(Protocol):
-        """A loaded policy module."""
-
-        def evaluate(self, request: bytes) -> tuple[bytes, int]:
-            """The answer to *request* and its fuel; raises `GuestFault`."""
+    from wasmguard.sandbox.failure import Runs
+    from wasmguard.sandbox.spec import Spec
 
 
 _ENGINES: dict[tuple[str, Setup, int, bool], Any] = {}
@@ -36,29 +33,39 @@ SLOTS = 64  # guests that may run at the same time; 1 GiB of address space at 16
 class Cell:
     """Guests under their limits, loaded from verified code."""
 
-    def __init__(self, library: str, setups: Mapping[str, Setup], slots: int = SLOTS) -> None:
+    def __init__(
+        self, library: str, setups: Mapping[str, Setup], slots: int = SLOTS, *, portable: bool | None = None
+    ) -> None:
         """Use wasmtime's *library*, and engines of *setups* by kind of module."""
         self._library, self._setups, self._slots = library, setups, slots
-        self.portable = os.environ.get("WASMGUARD_PORTABLE") == "1" or sys.platform not in ("linux", "darwin")
+        self.portable = wants_portable() if portable is None else portable
 
-    def load(self, kind: str, code: bytes, limits: Limits, answer: int) -> Guest:
-        """A guest from the native *code* of a module of *kind*; its answers have at most *answer* bytes.
+    def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:
+        """A guest from its native *code*, which is followed by that of `Inert` if it imports WASI.
 
         Raises:
             CacheError: if the code does not belong to this engine.
             HostError: if there can be no engine here.
         """
-        if kind == "component":
+        inert = Inert(shim=code[1], fixup=code[2], imports=spec.wasi) if spec.wasi else None
+        engine = self._engine(spec.kind)
+        if spec.kind == "component":
             from wasmguard.sandbox.portable import ComponentGuest
 
-            return ComponentGuest(self._engine(kind), code, limits, answer)
+            return ComponentGuest(engine, code[0], spec.limits, spec.answer)
         if self.portable:
             from wasmguard.sandbox.portable import PortableCoreGuest
 
-            return PortableCoreGuest(self._engine(kind), code, limits, answer)
+            return PortableCoreGuest(engine, code[0], spec.limits, spec.answer, inert)
         from wasmguard.sandbox.call import CoreGuest
 
-        return CoreGuest(self._engine(kind), code, limits, answer)
+        return CoreGuest(engine, code[0], spec.limits, spec.answer, inert)
+
+    def start_clocks(self) -> None:
+        """Start the threads that end guests: where this process is shut in, no thread can be started later."""
+        for which, engine in _ENGINES.items():
+            if which[0] == self._library:
+                engine.clock.begin()
 
     def _engine(self, kind: str) -> Any:
         """The one engine for this setup in this process: engines are never freed, and guards may come and go."""
@@ -77,3 +84,8 @@ class Cell:
         from wasmguard.sandbox.engine import Engine
 
         return Engine(Library(self._library), self._setups[kind], self._slots)
+
+
+def wants_portable() -> bool:
+    """Whether core modules run through wasmtime's public API: the owner says so, or the direct way was never tried."""
+    return os.environ.get("WASMGUARD_PORTABLE") == "1" or sys.platform not in ("linux", "darwin")

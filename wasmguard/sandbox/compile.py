@@ -1,33 +1,43 @@
 """Compiling a module, in a child process that may be killed.
 
 Neither fuel nor time limits reach the compiler, nothing can interrupt it, and it aborts the process when memory runs
-out; a module of 100 kB can take minutes and gigabytes. So `wasmguard lock` compiles in a child with limits on processor
-time, wall clock and address space, with an empty environment, and takes only bytes from it. The child is spawned, never
-forked: a fork after a compile can hang for ever.
+out; a module of 100 kB can take minutes and gigabytes. So `wasmguard lock` compiles in a child:
 
-The child checks the exports' types as wasmtime sees them, after `scan` has read them from the bytes: two independent
-readers must agree, because the call path does not look at types any more.
+1. Only what starts like a binary module goes there: wasmtime would assemble text.
+2. It is spawned, never forked (a fork after a compile can hang for ever), in a session of its own, with an empty
+   environment and no descriptor but its two pipes.
+3. It has limits on processor time, wall clock and address space, and may not write files. At the deadline, and whatever
+   else happens here, its whole process group is killed and it is waited for.
+4. Only bytes are taken from it: native code, or one line that says why not. Both are cut.
+
+`wasmguard.sandbox.compiler` is the child.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+import threading
+from typing import IO, TYPE_CHECKING, cast
 
 from wasmguard.errors import HostError, ModuleRefused
-from wasmguard.guest import abi
-from wasmguard.sandbox.engine import Setup
+from wasmguard.limits import MIB
 from wasmguard.text import one_line
 
 if TYPE_CHECKING:
     from wasmguard.limits import Limits
+    from wasmguard.sandbox.engine import Setup
 
+MAGIC = b"\0asm"
+SAID = 300  # characters of the child's own sentence
+CHUNK = 1 * MIB
 _CHILD = (
     "import sys, json; given = json.loads(sys.argv[1]); sys.path[:0] = given['path'];"
-    "from wasmguard.sandbox.compile import child; child(given)"
+    "from wasmguard.sandbox.compiler import child; child(given)"
 )
 
 
@@ -38,29 +48,102 @@ def compiled(module: bytes, setup: Setup, limits: Limits) -> bytes:
         ModuleRefused: if the compiler refuses it, or needs more than *limits* allow.
         HostError: if the compiler cannot be run here.
     """
-    given = {"setup": setup.as_dict(), "cpu": limits.compile_cpu, "memory": limits.compile_memory, "path": _roots()}
-    command = [sys.executable, "-I", "-c", _CHILD, json.dumps(given)]
+    if not module.startswith(MAGIC):
+        raise ModuleRefused("is no WebAssembly: name the `.wasm` file that the build made")
+    return in_child("policy", module, setup, limits)
+
+
+def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
+    """What `wasmguard.sandbox.compiler` makes of *module* under *limits*; *what* names the task.
+
+    Raises:
+        ModuleRefused: if it makes nothing of it.
+        HostError: if it cannot be run here.
+    """
+    given = {"what": what, "setup": setup.as_dict(), "cpu": limits.compile_cpu, "memory": limits.compile_memory}
+    command = [sys.executable, "-I", "-c", _CHILD, json.dumps(given | {"path": _roots()})]
     try:
-        done = subprocess.run(
-            command, input=module, capture_output=True, timeout=limits.compile_wall, env={}, cwd="/", check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ModuleRefused(
-            f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`"
-        ) from None
+        with tempfile.TemporaryFile() as file:
+            file.write(module)
+            file.seek(0)
+            child = _Child(command, file, limits.compile_wall)
     except OSError as error:
         raise HostError(f"cannot start the compiler: {error.strerror}: free memory and processes") from None
-    if done.returncode == 0 and done.stdout:
-        return done.stdout
-    raise ModuleRefused(_reason(done.returncode, done.stderr, limits))
+    code, made = child.finished(_most(limits))
+    if child.late:
+        raise ModuleRefused(f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`")
+    if len(made) > _most(limits):
+        raise ModuleRefused(f"becomes more than {_most(limits):,} bytes of code: build it smaller")
+    if code == 0 and made:
+        return made
+    if code == 1 and not made:
+        raise HostError("the compiler does not run here: reinstall wasmguard")
+    raise ModuleRefused(_reason(code, made, limits))
+
+
+class _Child:
+    """A process with a deadline, and what it writes."""
+
+    def __init__(self, command: list[str], given: IO[bytes], seconds: float) -> None:
+        self.late = False
+        self._process = subprocess.Popen(
+            command,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._pipe = cast("IO[bytes]", self._process.stdout)
+        self._deadline = threading.Timer(seconds, self._expired)
+        self._deadline.daemon = True
+
+    def finished(self, most: int) -> tuple[int, bytes]:
+        """Its exit code and what it wrote, a little more than *most* bytes at the most; it is gone then."""
+        process, made = self._process, bytearray()
+        try:
+            self._deadline.start()
+            while len(made) <= most and (chunk := self._pipe.read(CHUNK)):
+                made += chunk
+            if sys.platform == "win32":
+                process.wait()
+        finally:
+            self._deadline.cancel()
+            self._kill()  # its exit code was fixed before the end of its output could be seen
+            if self._deadline.is_alive():
+                self._deadline.join()  # or it might kill, after the wait below, whoever has the number next
+            process.wait()
+            self._pipe.close()
+        return process.returncode, bytes(made)
+
+    def _expired(self) -> None:
+        self.late = True
+        self._kill()
+
+    def _kill(self) -> None:
+        """End it and whatever it started. Its number is its own until it is waited for."""
+        try:
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        except (ProcessLookupError, PermissionError):  # macOS says the second of a process that has ended
+            pass
+
+
+def _most(limits: Limits) -> int:
+    """The most bytes of code that are taken from the child: 64 MiB by default. Go becomes 11, Python 38 MB."""
+    return limits.compile_memory // 16
 
 
 def _reason(code: int, said: bytes, limits: Limits) -> str:
     if code == 1:
-        return one_line(said.decode("utf-8", "replace").strip(), 300)
+        return one_line(said[: 4 * SAID].decode("utf-8", "replace").strip(), SAID)
     if code in (-9, -24):  # SIGKILL at the hard limit, SIGXCPU at the soft one
         return f"takes more than {limits.compile_cpu} s of processor time to compile: raise `limits.compile_cpu`"
-    mib = limits.compile_memory // 2**20
+    mib = limits.compile_memory // MIB
     return f"cannot be compiled within {mib} MiB (the compiler ended with {code}): raise `limits.compile_memory`"
 
 
@@ -70,105 +153,3 @@ def _roots() -> list[str]:
 
     ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return [ours, os.path.dirname(os.path.dirname(os.path.abspath(wasmtime.__file__)))]
-
-
-def child(given: dict[str, Any]) -> None:
-    """The child's whole life: limit itself, read a module from stdin, write its code to stdout."""
-    _limit(given["cpu"], given["memory"])
-    module = sys.stdin.buffer.read()
-    try:
-        code = _code(module, Setup(**given["setup"]))
-    except ModuleRefused as error:
-        sys.stderr.write(str(error))
-        sys.stderr.flush()
-        os._exit(1)
-    sys.stdout.buffer.write(code)
-    sys.stdout.buffer.flush()
-    os._exit(0)
-
-
-def _limit(cpu: int, memory: int) -> None:
-    if sys.platform == "win32":
-        return  # the wall clock is all there is
-    import resource
-
-    wanted = {
-        resource.RLIMIT_CPU: cpu,
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-    }
-    for what, most in wanted.items():
-        _, hard = resource.getrlimit(what)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (limit, limit))
-
-
-def _code(module: bytes, setup: Setup) -> bytes:
-    import wasmtime
-    from wasmtime import component
-
-    from wasmguard.sandbox.portable import configuration
-
-    engine = wasmtime.Engine(configuration(setup))
-    try:
-        if setup.kind == "component":
-            made = component.Component(engine, module)
-            _check_component(made, engine)
-            return bytes(made.serialize())
-        plain = wasmtime.Module(engine, module)
-        _check_core(plain)
-        return bytes(plain.serialize())
-    except wasmtime.WasmtimeError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ModuleRefused(f"the compiler refuses it: {one_line('; '.join(lines), 250)}") from None
-
-
-def _check_core(module: Any) -> None:
-    import wasmtime
-
-    if module.imports:
-        raise ModuleRefused("it imports something: a policy may import nothing")
-    exports = {item.name: item.type for item in module.exports}
-    for name, (parameters, results) in (abi.CORE_EXPORTS | abi.OPTIONAL_EXPORTS).items():
-        kind = exports.get(name)
-        if kind is None and name in abi.OPTIONAL_EXPORTS:
-            continue
-        types = isinstance(kind, wasmtime.FuncType) and (_names(kind.params), _names(kind.results))
-        if types != (parameters, results):
-            raise ModuleRefused(f"export `{name}` is missing or has another type: build it against guest ABI 1")
-    memory = exports.get(abi.MEMORY)
-    if not isinstance(memory, wasmtime.MemoryType) or memory.is_64 or memory.is_shared:
-        raise ModuleRefused(f"export `{abi.MEMORY}` is missing, 64-bit or shared: build it against guest ABI 1")
-
-
-def _names(types: Any) -> tuple[str, ...]:
-    return tuple(str(kind) for kind in types)
-
-
-def _check_component(made: Any, engine: Any) -> None:
-    from wasmtime import component
-
-    if imports := made.type.imports(engine):
-        names = ", ".join(f"`{one_line(name, 60)}`" for name in list(imports)[:3])
-        raise ModuleRefused(f"the component imports {names}: a policy may import nothing: build it without WASI")
-    found = made.type.exports(engine).get(abi.COMPONENT_EXPORT)
-    kind = getattr(found, "ty", found)
-    octets = component.ListType
-    if not isinstance(kind, component.FuncType) or len(kind.params) != 1:
-        raise ModuleRefused(
-            f"the component exports no `{abi.COMPONENT_EXPORT}`: build it for the world wasmguard:policy"
-        )
-    (_, given), answer = kind.params[0], kind.result
-    right = (
-        isinstance(given, octets)
-        and isinstance(given.element, component.U8)
-        and isinstance(answer, component.ResultType)
-        and isinstance(answer.ok, octets)
-        and isinstance(answer.ok.element, component.U8)
-        and isinstance(answer.err, component.String)
-    )
-    if not right:
-        raise ModuleRefused(
-            f"export `{abi.COMPONENT_EXPORT}` has another type: build it for the world wasmguard:policy"
-        )

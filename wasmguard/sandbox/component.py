@@ -1,8 +1,8 @@
 """What a component holds: its core modules, and what the outermost one imports and exports.
 
 1. Components in components are walked with a list of what is still to do, never by recursion, down to `DEPTH`.
-2. Every core module in them is read as `wasmguard.sandbox.core_module` reads one, under the caps of `NESTED`; what all
-   of them hold together has caps too.
+2. Every core module in them is read by `wasmguard.sandbox.core_module`, under the caps of `NESTED`; what all of them
+   hold together has caps too.
 3. Of a component's other sections the counts are read; imports and exports by name and kind, of the outermost only.
    Inner ones wire the parts to each other and reach nothing outside.
 
@@ -12,8 +12,8 @@ The binary format is that of the component model, `design/mvp/Binary.md`.
 from __future__ import annotations
 
 from wasmguard.guest.abi import COMPONENT_HEADER
-from wasmguard.sandbox.caps import COMPONENTS, DEPTH, ENTRIES, MODULES, NESTED, OUTER, SECTIONS, TOGETHER
-from wasmguard.sandbox.core_module import ONLY_THE_ABI, CoreModule, Part
+from wasmguard.sandbox.caps import COMPONENTS, CORE, CUSTOM_SECTIONS, DEPTH, ENTRIES, MODULES, OUTER, SECTIONS, TOGETHER
+from wasmguard.sandbox.core_module import ONLY_THE_ABI, CoreModule, InnerModule, Part
 from wasmguard.sandbox.reader import Reader, shown
 
 CUSTOM, CORE_MODULE, COMPONENT, START, IMPORT, EXPORT, LAST = 0, 1, 4, 9, 10, 11, 12  # section ids
@@ -57,6 +57,8 @@ class Component(Part):
             section.refuse(f"has a section with id {identity} (known in a component: 0 to {LAST}): build it again")
         elif identity == CUSTOM:
             self._custom(section)
+            if len(self.custom) > CUSTOM_SECTIONS:
+                section.refuse(f"has more than {CUSTOM_SECTIONS} custom sections: strip it")
         elif identity == CORE_MODULE:
             self._module(section)
         elif identity == IMPORT and outermost:
@@ -78,15 +80,17 @@ class Component(Part):
         if number > MODULES:
             section.refuse(f"has more than {MODULES} core modules inside: compose it from fewer parts")
         section.where = f"has a core module inside (number {number}) that "
-        module = CoreModule(section, NESTED)
+        module = InnerModule(section)
         self.modules.append(module)
+        section.where = ""
+        self._weigh(section, module.custom_bytes)
         for what, most in TOGETHER.items():
-            self._together[what] += len(getattr(module, what))
+            self._together[what] += module.counts.get(what, 0)
             if self._together[what] > most:
-                section.where = ""
                 section.refuse(f"has {self._together[what]:,} {what} in its core modules (limit {most:,}): drop some")
 
     def _imports(self, section: Reader) -> None:
+        _short(section, "imports", "a policy may import nothing")
         for _ in range(section.count("imports", ENTRIES, "a policy may import nothing")):
             self.imports.append(("", _name(section), _kind(section)))
             if len(self.imports) > OUTER:  # over all sections of this kind
@@ -94,6 +98,7 @@ class Component(Part):
         section.finish()
 
     def _exports(self, section: Reader) -> None:
+        _short(section, "exports", ONLY_THE_ABI)
         for _ in range(section.count("exports", ENTRIES, ONLY_THE_ABI)):
             name, kind = _name(section), _sort(section)
             section.u32()  # its index; the engine checks the type of what stands there
@@ -105,6 +110,11 @@ class Component(Part):
             if len(self.exports) > OUTER:
                 section.refuse(f"has more than {OUTER} exports: {ONLY_THE_ABI}")
         section.finish()
+
+
+def _short(section: Reader, what: str, advice: str) -> None:
+    if section.left > CORE.names:
+        section.refuse(f"has {section.left:,} bytes of {what} (limit {CORE.names:,}): {advice}")
 
 
 def _name(section: Reader) -> str:

@@ -3,7 +3,8 @@
 1. Each section comes at most once and in the order of the specification; only custom sections may stand anywhere.
 2. Types, imports, functions, tables, memories, exports and code are read to their last byte. So the type of an exported
    function is certain: export -> index -> type, imports first in the index space. Of the other sections the count is
-   read; the engine validates the rest.
+   read; the engine validates the rest. In a module inside a component, whose types and names reach nothing outside,
+   types, imports, functions and exports are only counted too.
 3. Every count is held against `Caps` before anything is counted.
 4. Only what the engine has switched on is read: function types of numbers, vectors, `funcref` and `externref`. Anything
    else (GC types, tags, typed references, custom page sizes) is refused here, before the engine refuses it again.
@@ -13,13 +14,13 @@ from __future__ import annotations
 
 from wasmguard.errors import ModuleRefused
 from wasmguard.guest.abi import CORE_HEADER
-from wasmguard.sandbox.caps import CORE, Caps
+from wasmguard.sandbox.caps import CORE, NESTED, Caps
 from wasmguard.sandbox.reader import SMALLER, Reader, shown
 from wasmguard.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 # Core specification 5.5: by id, but the count of data segments (12) comes before the code.
 ORDER = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11)
@@ -27,10 +28,11 @@ VALUE_TYPES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128",
 KNOWN_VALUES, KNOWN_REFERENCES = bytes(VALUE_TYPES), bytes([0x70, 0x6F])
 KINDS = ("func", "table", "memory", "global")
 PRODUCERS = 16  # fields, and tools in each: three fields are specified, and a toolchain has a handful of tools
+ONLY_WASI = "a policy may import nothing but WASI"
 ONLY_THE_ABI = "export only what the guest ABI names"
 NO_PROPOSALS = "build it without proposals (GC, exceptions, typed references, custom page sizes)"
 
-Names = tuple[str, str, str]  # module, name, kind of an import; or field, name, version of a producer: raw text
+Names = tuple[str, str, str]  # module, name, description of an import; or field, name, version of a producer: raw text
 
 
 class Memory(Value):
@@ -51,10 +53,13 @@ class Part:
         self.producers: tuple[Names, ...] = ()
         self.imports: list[Names] = []
 
-    def _custom(self, section: Reader) -> None:
-        self.custom_bytes += section.left
+    def _weigh(self, reader: Reader, custom_bytes: int) -> None:
+        self.custom_bytes += custom_bytes
         if self.custom_bytes > CORE.custom:
-            section.refuse(f"has {self.custom_bytes:,} bytes of custom sections (limit {CORE.custom:,}): strip it")
+            reader.refuse(f"has {self.custom_bytes:,} bytes of custom sections (limit {CORE.custom:,}): strip it")
+
+    def _custom(self, section: Reader) -> None:
+        self._weigh(section, section.left)
         size, name = section.left, section.name()
         self.custom.append((name, size))
         if name == "producers" and not self.producers:
@@ -64,24 +69,33 @@ class Part:
 class CoreModule(Part):
     """One core module, read."""
 
+    sections: Mapping[int, Callable[[CoreModule, Reader], None]]
+
     def __init__(self, reader: Reader, caps: Caps = CORE) -> None:
         super().__init__()
         self.caps = caps
+        self.counts: dict[str, int] = {}  # of types, imports, functions and exports, as announced
         self.types: list[tuple[bytes, bytes]] = []  # parameters and results, as they are encoded
         self.functions: list[int] = []  # the type of each
         self.tables: list[int] = []  # the smallest size of each
         self.memories: list[Memory] = []
         self.globals = 0
         self.exports: dict[str, tuple[int, int]] = {}  # kind and index
-        self.defined = self.bodies = 0
+        self.bodies = 0
         self._read(reader)
+
+    @property
+    def defined(self) -> int:
+        """Functions that the module has itself."""
+        return self.counts.get("functions", 0)
 
     def description(self, name: str) -> str:
         """What is exported under that name: `func (i32) -> (i32)`, `memory`, …"""
         kind, index = self.exports[name]
-        if KINDS[kind] != "func":
-            return KINDS[kind]
-        taken, given = (", ".join(VALUE_TYPES[v] for v in side) for side in self.types[self.functions[index]])
+        return self._type(self.functions[index]) if KINDS[kind] == "func" else KINDS[kind]
+
+    def _type(self, index: int) -> str:
+        taken, given = (", ".join(VALUE_TYPES[v] for v in side) for side in self.types[index])
         return f"func ({taken}) -> ({given})"
 
     def _read(self, reader: Reader) -> None:
@@ -99,12 +113,21 @@ class CoreModule(Part):
             if ORDER.index(identity) <= place:
                 section.refuse(f"has section {identity} twice or in the wrong place: build it again")
             place = ORDER.index(identity)
-            SECTIONS[identity](self, section)
+            self.sections[identity](self, section)
         if self.bodies != self.defined:
             reader.refuse(f"has {self.bodies:,} function bodies for {self.defined:,} functions: build it again")
 
+    def _count(self, section: Reader, what: str, advice: str = SMALLER) -> int:
+        self.counts[what] = section.count(what, getattr(self.caps, what), advice)
+        return self.counts[what]
+
+    def _named(self, section: Reader, what: str, advice: str) -> int:
+        if section.left > self.caps.names:
+            section.refuse(f"has {section.left:,} bytes of {what} (limit {self.caps.names:,}): {advice}")
+        return self._count(section, what, advice)
+
     def _types(self, section: Reader) -> None:
-        for _ in range(section.count("types", self.caps.types)):
+        for _ in range(self._count(section, "types")):
             form = section.byte()
             if form != 0x60:
                 section.refuse(f"has a type that is no function type (form {form:#04x}): {NO_PROPOSALS}")
@@ -118,12 +141,12 @@ class CoreModule(Part):
         return values
 
     def _imports(self, section: Reader) -> None:
-        for _ in range(section.count("imports", self.caps.imports, "a policy may import nothing")):
+        for _ in range(self._named(section, "imports", ONLY_WASI)):
             module, name, kind = section.name(), section.name(), section.byte()
             if kind >= len(KINDS):
                 section.refuse(f"imports `{shown(module)}.{shown(name)}` of kind {kind}: {NO_PROPOSALS}")
-            self.imports.append((module, name, KINDS[kind]))
             DECLARATIONS[kind](self, section)
+            self.imports.append((module, name, KINDS[kind] if kind else self._type(self.functions[-1])))
         section.finish()
 
     def _function(self, section: Reader) -> None:
@@ -151,10 +174,10 @@ class CoreModule(Part):
         self.globals += 1
 
     def _functions(self, section: Reader) -> None:
-        self.defined = section.count("functions", self.caps.functions)
-        for _ in range(self.defined):
-            self._function(section)
-        section.finish()
+        kinds = section.numbers(self._count(section, "functions"))
+        if kinds and (largest := max(kinds)) >= len(self.types):
+            section.damaged(f"a function of type {largest:,}, there are {len(self.types):,}")
+        self.functions += kinds
 
     def _tables(self, section: Reader) -> None:
         for _ in range(section.count("tables", self.caps.tables, "build it with one")):
@@ -171,7 +194,7 @@ class CoreModule(Part):
 
     def _exports(self, section: Reader) -> None:
         spaces = (len(self.functions), len(self.tables), len(self.memories), self.globals)
-        for _ in range(section.count("exports", self.caps.exports, ONLY_THE_ABI)):
+        for _ in range(self._named(section, "exports", ONLY_THE_ABI)):
             name, kind, index = section.name(), section.byte(), section.u32()
             if kind >= len(KINDS):
                 section.refuse(f"exports `{shown(name)}` of kind {kind}: {NO_PROPOSALS}")
@@ -206,18 +229,22 @@ class CoreModule(Part):
         if section.left > self.caps.code:
             section.refuse(f"has {section.left:,} bytes of code (limit {self.caps.code:,}): {SMALLER}")
         self.bodies = section.count("function bodies", self.caps.functions)
-        for number in range(self.bodies):
-            size = section.u32()
-            if size > self.caps.body:
-                section.refuse(
-                    f"has {size:,} bytes in function body {number:,} (limit {self.caps.body:,}): split it up"
-                )
-            section.skip(size)
+        sizes = section.sizes(self.bodies)
+        if sizes and (largest := max(sizes)) > self.caps.body:
+            number = sizes.index(largest)
+            section.refuse(f"has {largest:,} bytes in function body {number:,} (limit {self.caps.body:,}): split it up")
         section.finish()
 
 
+class InnerModule(CoreModule):
+    """One core module of a component, read under the caps of those."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, NESTED)
+
+
 DECLARATIONS = (CoreModule._function, CoreModule._table, CoreModule._memory, CoreModule._global)
-SECTIONS = {
+CoreModule.sections = {
     1: CoreModule._types,
     2: CoreModule._imports,
     3: CoreModule._functions,
@@ -230,6 +257,10 @@ SECTIONS = {
     10: CoreModule._code,
     11: CoreModule._data,
     12: CoreModule._data_count,
+}
+InnerModule.sections = CoreModule.sections | {
+    identity: lambda module, section, what=what: module._count(section, what)
+    for identity, what in ((1, "types"), (2, "imports"), (3, "functions"), (7, "exports"))
 }
 
 

@@ -9,6 +9,7 @@ arm of a component's result arrives as `str`, it is not raised.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import wasmtime
@@ -17,7 +18,7 @@ from wasmtime import Trap, WasmtimeError, _ffi, component
 from wasmguard.errors import CacheError
 from wasmguard.guest import abi
 from wasmguard.sandbox import traps as c
-from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, START, U32, U64
+from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, SHIM_AND_FIXUP, START, TABLE, U32, U64
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
 from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, REPORTED, ROOM, TRAP, UNKNOWN, Failed, Runs
 from wasmguard.text import one_line
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wasmguard.limits import Limits
+    from wasmguard.sandbox.inert import Inert
 
 COMPONENT_TRAPS = {
     "call stack exhausted": c.STACK_OVERFLOW,
@@ -56,6 +58,8 @@ IN_COMPONENT = PHASES.index(abi.COMPONENT_EXPORT)
 class _Portable(Runs):
     """What both kinds of guest share: a fresh store under limits, and faults made of both exception trees."""
 
+    extra_instances = extra_tables = 0
+
     def __init__(self, engine: PortableEngine, limits: Limits, answer: int) -> None:
         super().__init__(limits, answer)
         self._engine = engine
@@ -66,7 +70,8 @@ class _Portable(Runs):
         ready(self._engine.setup)
         self._engine.clock.start()
         try:
-            store.set_limits(limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories)
+            instances, tables = limits.instances + self.extra_instances, limits.tables + self.extra_tables
+            store.set_limits(limits.memory, limits.table_elements, instances, tables, limits.memories)
             store.set_fuel(limits.fuel)
             store.set_epoch_deadline(ticks(limits.clock))
             try:
@@ -100,13 +105,41 @@ class _Portable(Runs):
 class PortableCoreGuest(_Portable):
     """A core module behind the public API."""
 
-    def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
+    def __init__(
+        self, engine: PortableEngine, code: bytes, limits: Limits, answer: int, inert: Inert | None = None
+    ) -> None:
         super().__init__(engine, limits, answer)
         self._module = _loaded(wasmtime.Module.deserialize, engine, code)
-        self._linker = wasmtime.Linker(engine.engine)
+        self._around: list[wasmtime.Module] = []
+        if inert:
+            self._around = [_loaded(wasmtime.Module.deserialize, engine, made) for made in (inert.shim, inert.fixup)]
+            self._imports = inert.imports
+            self.extra_instances, self.extra_tables = SHIM_AND_FIXUP, 1
+
+    def warm(self) -> None:
+        """See `CoreGuest.warm`."""
+        limits, store = self._limits, wasmtime.Store(self._engine.engine)
+        try:
+            store.set_limits(limits.memory, limits.table_elements, -1, -1, limits.memories)
+            store.set_fuel(0)
+            store.set_epoch_deadline(1)
+            with suppress(Failed):
+                self._done(START, lambda: self._started(store))
+        finally:
+            store.close()
+
+    def _started(self, store: wasmtime.Store) -> wasmtime.Instance:
+        """The policy's instance; between shim and fixup if it imports WASI, see `wasmguard.sandbox.wasi`."""
+        if not self._around:
+            return wasmtime.Instance(store, self._module, [])
+        shim, fixup = self._around
+        given = wasmtime.Instance(store, shim, []).exports(store)
+        instance = wasmtime.Instance(store, self._module, [given[name] for name in self._imports])
+        wasmtime.Instance(store, fixup, [instance.exports(store)[abi.MEMORY], given[TABLE.decode()]])
+        return instance
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
-        instance = self._done(START, lambda: self._linker.instantiate(store, self._module))
+        instance = self._done(START, lambda: self._started(store))
         exports, size = instance.exports(store), len(request)
         memory, alloc, evaluate = exports[abi.MEMORY], exports[abi.ALLOC], exports[abi.EVALUATE]
         if abi.INITIALIZE in exports:

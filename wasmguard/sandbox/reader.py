@@ -11,6 +11,8 @@ Whatever breaks a rule is refused. Text from the module enters a message only th
 
 from __future__ import annotations
 
+import re
+
 from wasmguard.errors import ModuleRefused
 from wasmguard.text import one_line
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = 120  # characters of a name that are shown; engines take names of 100,000 bytes
 HEADER = 8  # bytes: `\0asm`, then the version and the layer (core or component)
+NUMBER = re.compile(rb"[\x80-\xff]{4}[\x00-\x0f]|[\x80-\xff]{0,3}[\x00-\x7f]")  # LEB128 of at most 32 bits
 SMALLER = "build it for size, stripped and without what it does not use"
 
 
@@ -61,11 +64,21 @@ class Reader:
         return self.data[self.at - 1]
 
     def u32(self) -> int:
-        at = self.at
-        if at < self.end and (byte := self.data[at]) < 0x80:  # nearly all of them: one byte
+        at, data = self.at, self.data
+        if at < self.end and (value := data[at]) < 0x80:  # nearly all of them: one byte
             self.at = at + 1
-            return byte
-        return self.unsigned(32)
+            return value
+        if at + 5 > self.end:
+            return self.unsigned(32)
+        value -= 0x80
+        for place in (7, 14, 21, 28):
+            at += 1
+            byte = data[at]
+            if byte < 0x80 and byte << place < 2**32:
+                self.at = at + 1
+                return value + (byte << place)
+            value += byte - 0x80 << place
+        return self.unsigned(32)  # which says what is wrong with it
 
     def unsigned(self, bits: int) -> int:
         """An unsigned LEB128 number of that width."""
@@ -76,6 +89,34 @@ class Reader:
             if byte < 0x80:
                 return value if value >> bits == 0 else self.damaged(f"a number over {bits} bits")
         return self.damaged(f"a number of more than {(bits + 6) // 7} bytes")
+
+    def numbers(self, count: int) -> list[int]:
+        """*count* numbers of 32 bits, and nothing behind them. Thousands of padded ones would take too long one by one:
+        what looks the same is read once."""
+        raw = self.data[self.at : self.end]
+        found = NUMBER.findall(raw)
+        if len(found) != count or sum(map(len, found)) != len(raw):  # one by one, to say what is wrong
+            numbers = [self.u32() for _ in range(count)]
+            self.finish()
+            return numbers
+        value = {encoded: Reader(encoded).u32() for encoded in set(found)}
+        self.at = self.end
+        return [value[encoded] for encoded in found]
+
+    def sizes(self, count: int) -> list[int]:
+        """The sizes of the *count* things that follow, each with its size in front; steps over them."""
+        data, end, sizes = self.data, self.end, []
+        for _ in range(count):
+            at = self.at
+            if at < end and (size := data[at]) < 0x80:  # as `u32` and `skip` have it, without the calls
+                self.at = at + 1
+            else:
+                size = self.u32()
+            if size > end - self.at:
+                self.skip(size)
+            self.at += size
+            sizes.append(size)
+        return sizes
 
     def take(self, size: int) -> bytes:
         if size > self.left:

@@ -10,7 +10,8 @@
 
 `check_abi` compares the shape with guest ABI 1:
 
-5. A command is refused, then every import, then every other ABI version, each with its own sentence.
+5. A command is refused, then every import but what `wasmguard.sandbox.wasi` meets by module, name and type, then every
+   other ABI version, each with its own sentence. A component imports nothing at all.
 6. A core module exports memory, marker, `alloc` and `evaluate` with exactly their types; `_initialize` may be absent.
    Further exports do no harm, but for functions of a v128: asked for such a type, the C API of wasmtime 50.0.1 aborts
    the process. A component exports the function `evaluate`.
@@ -28,6 +29,7 @@ from __future__ import annotations
 from wasmguard.errors import ModuleRefused
 from wasmguard.guest import abi
 from wasmguard.limits import DEFAULT, KIB, Limits
+from wasmguard.sandbox import wasi
 from wasmguard.sandbox.component import Component
 from wasmguard.sandbox.core_module import CoreModule, Memory, Names, Part
 from wasmguard.sandbox.reader import HEADER, Reader, shown
@@ -46,7 +48,7 @@ FOREIGN = {
     b"\x7fELF": "is a native program (ELF): build it for a wasm32 target",
 }
 LISTED = 3  # imports that a message names; the others are counted
-WASI = "wasi_snapshot_preview1"
+WASI_0 = "wasi_unstable"  # preview 0
 MARKERS = "wasmguard_abi_"
 COMMAND = "_start"
 
@@ -61,10 +63,13 @@ class Shape(Value):
     """Bytes of the file."""
 
     imports: tuple[Names, ...] = ()
-    """Module, name and kind of each; a component's imports have no module."""
+    """Module, name and description (see `exports`) of each; a component's imports have no module."""
 
     exports: Mapping[str, str]
     """What each name stands for: `func (i32) -> (i32)`, `memory`, …; in a component `func`, `instance`, …"""
+
+    wasi: tuple[str, ...] = ()
+    """The functions of `wasi_snapshot_preview1` that a core module imports, in its order; one may stand there twice."""
 
     memory: Memory | None = None
     """The largest memory at the start, wherever in the file."""
@@ -120,10 +125,12 @@ def spoken(signature: abi.Signature) -> str:
 
 def _shape(data: bytes, kind: str, part: Part, exports: Mapping[str, str], modules: list[CoreModule]) -> Shape:
     memories = [memory for module in modules for memory in module.memories]
+    imports = _cleaned(part.imports)
     return Shape(
         kind=kind,
         size=len(data),
-        imports=_cleaned(part.imports),
+        imports=imports,
+        wasi=tuple(name for module, name, _ in imports if module == wasi.MODULE),
         exports=_distinct(exports),
         memory=max(memories, key=lambda memory: memory.minimum, default=None),
         functions=sum(module.defined for module in modules),
@@ -173,7 +180,7 @@ def _version_refusal(version: int, layer: int) -> str:
 def _refusals(shape: Shape, limits: Limits) -> Iterator[str]:
     """Why the shape cannot be asked, most helpful first."""
     if shape.kind == "component":
-        yield from _import_refusals(shape.imports)
+        yield from _component_import_refusals(shape.imports)
         yield from _export_refusals(shape.exports, {abi.COMPONENT_EXPORT: "func"}, {})
     else:
         yield from _core_refusals(shape)
@@ -195,15 +202,25 @@ def _core_refusals(shape: Shape) -> Iterator[str]:
             yield f"exports `{name}` as {description}: wasmtime cannot name that type: do not export it"
 
 
+def _component_import_refusals(imports: tuple[Names, ...]) -> Iterator[str]:
+    names = [name for _, name, _ in imports]
+    if any(name.startswith("wasi:") for name in names):
+        yield f"imports {_listed(names)}: a policy may import nothing: build it with WASI stubbed out (`--stub-wasi`)"
+    if names:
+        yield f"imports {_listed(names)}: a policy may import nothing: build it without"
+
+
 def _import_refusals(imports: tuple[Names, ...]) -> Iterator[str]:
-    labels = [f"{module}.{name}" if module else name for module, name, _ in imports if module != WASI]
-    if any(label.startswith("wasi:") for label in labels):
-        yield f"imports {_listed(labels)}: a policy may import nothing: build it with WASI stubbed out (`--stub-wasi`)"
-    if labels:
-        yield f"imports {_listed(labels)}: a policy may import nothing"
-    if imports:
-        wanted = _listed([name for _, name, _ in imports])
-        yield f"imports WASI {wanted}: seal it (see policies-src) or build it without"
+    strange = [f"{module}.{name}" for module, name, _ in imports if module not in (wasi.MODULE, WASI_0)]
+    if strange:
+        yield f"imports {_listed(strange)}: a policy may import nothing but WASI: build it without"
+    if old := [name for module, name, _ in imports if module == WASI_0]:
+        yield f"imports {_listed(old)} of `{WASI_0}`: build it with current tools, for `{wasi.MODULE}`"
+    if unmet := [name for _, name, _ in imports if name not in wasi.FUNCTIONS]:
+        yield f"imports WASI {_listed(unmet)}, which a policy cannot have: build it without files and sockets"
+    for _, name, description in imports:
+        if description != (known := spoken(wasi.FUNCTIONS[name].signature)):
+            yield f"imports WASI `{name}` as {description}: it is {known}: build it with current tools"
 
 
 def _export_refusals(exports: Mapping[str, str], must: Mapping[str, str], may: Mapping[str, str]) -> Iterator[str]:

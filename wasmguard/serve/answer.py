@@ -7,13 +7,12 @@ Each function returns an exit code, the answer for standard output and a complai
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from time import time_ns
 
-from wasmguard import places
-from wasmguard.agents import claude
-from wasmguard.errors import EventError, WasmguardError
-from wasmguard.event import GATING, STOPPING
-from wasmguard.guard import Guard
+from wasmguard import places, plan
+from wasmguard.errors import EventError, PlanStale, WasmguardError
+from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.text import lines, one_line
 
 TYPE_CHECKING = False
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wasmguard.event import Event
+    from wasmguard.guard import Guard
+    from wasmguard.plan import PlannedPolicy
 
     Reply = tuple[int, bytes, bytes]
 
@@ -30,27 +31,65 @@ USAGE = "usage: wasmguard serve [--config PATH]"
 
 
 def decided(arguments: Sequence[str], raw: bytes) -> Reply:
-    """The answer to the event *raw* under the configuration that *arguments* name."""
+    """The answer to the event *raw* under the configuration that *arguments* name.
+
+    What takes long is imported after the cell has begun to load its guests.
+    """
     try:
-        option = _config(arguments)
-        may_lock = option is not None or not _chosen_by_agent()
-        guard = Guard.load(places.config_file(option), slots=SLOTS, may_lock=may_lock)
-        event = _event(raw, guard.plan.event)
-        return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
+        with _guard(_config(arguments), raw) as guard:
+            from wasmguard.agents import claude
+
+            event = _event(raw, guard.plan.event)
+            return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except WasmguardError as error:
         return refusal(raw, str(error))
+    except ImportError as error:
+        return refusal(raw, f"its installation is broken: cannot import `{error.name}`: reinstall it")
     except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
         return refusal(raw, f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
 
 
 def refusal(raw: bytes, why: str) -> Reply:
     """The answer to an event that cannot be decided: deny in the event's own form if it can stop anything."""
+    from wasmguard.agents import claude
+    from wasmguard.event import GATING, STOPPING
+
     name, why = claude.name_of(raw), lines(f"wasmguard: {why}", 4_000)
     answer = claude.encode(claude.refusal(name, why))
     if name is None:
         return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
     heard = name in GATING and name not in STOPPING
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _guard(option: str | None, raw: bytes) -> Guard:
+    """The guard, its policies on their way into a cell."""
+    config, begun = places.config_file(option), None
+    with suppress(PlanStale):
+        locked = plan.read(config)
+        cells = plan.cells(locked, slots=SLOTS)
+        for policy in locked.policies:
+            if cells.isolation == PROCESS and _may_concern(policy, raw):
+                plan.guest(policy, cells)
+        cells.begin()
+        begun = locked, cells
+    from wasmguard.guard import Guard
+
+    if begun:
+        return Guard(*begun, eager=False)
+    may_lock = option is not None or not _chosen_by_agent()
+    return Guard.load(config, slots=SLOTS, may_lock=may_lock)
+
+
+def _may_concern(policy: PlannedPolicy, raw: bytes) -> bool:
+    """Whether *policy* is likely to be asked about the event in *raw*, which nobody has parsed yet.
+
+    A wrong guess costs time: a guest that was not loaded is loaded by a second cell.
+    """
+    tools = policy.tools if policy.tools is not None else ("*",)
+    return any(name.encode() in raw for name in policy.events) and any(
+        tool.removesuffix("*").encode("utf-8", "surrogatepass") in raw for tool in tools
+    )
 
 
 def _chosen_by_agent() -> bool:
@@ -64,6 +103,8 @@ def _chosen_by_agent() -> bool:
 
 
 def _event(raw: bytes, most: int) -> Event:
+    from wasmguard.agents import claude
+
     if not raw or raw.isspace():
         raise EventError("there is no event on standard input: send one JSON object, as an agent does")
     if len(raw) > most:

@@ -17,14 +17,16 @@ exception: what cannot be decided there is answered `{}`, or a failing guard wou
 from __future__ import annotations
 
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     Reply = tuple[int, bytes, bytes]  # exit code, standard output, standard error
+else:
+    import _signal as signal  # `signal` wraps it in enumerations, which cost the wall more than all the rest
 
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
 DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
@@ -169,10 +171,19 @@ def _unframed(frame: bytearray) -> Reply:
 
 
 def _decided(arguments: Sequence[str], raw: bytes) -> Reply:
-    """The child's work: everything else is imported from here."""
-    from wasmguard.serve.answer import decided
+    """The child's work: everything else is imported from here.
 
-    return decided(arguments, raw)
+    The cell is forked first, so that it knows nothing of what is read later, and makes its engine meanwhile.
+    """
+    from wasmguard.sandbox.process import end_spare, fork_ahead
+
+    fork_ahead()
+    try:
+        from wasmguard.serve.answer import decided
+
+        return decided(arguments, raw)
+    finally:
+        end_spare()
 
 
 def _refusal(raw: bytearray, why: str) -> Reply:

@@ -1,0 +1,151 @@
+"""The cell's side: load the guests, shut this process in, answer.
+
+This runs in a process of its own, which was spawned with an empty environment, or forked from a hook process before
+anything was read. Everything that it will ever need is imported before the jail closes.
+
+What a guest did wrong leaves as numbers (`sandbox.failure`), never as a sentence. Anything else that goes wrong here
+ends the process, and the one that decides takes that for what it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import unicodedata  # noqa: F401  # messages are cleaned inside the jail, where nothing can be imported
+from _socket import socket
+
+from wasmguard.errors import HostError
+from wasmguard.limits import MIB
+from wasmguard.sandbox import call, frames, jail  # noqa: F401  # what runs core modules, before it is asked for
+from wasmguard.sandbox.cell import Cell
+from wasmguard.sandbox.engine import GUARD, Setup
+from wasmguard.sandbox.failure import Failed
+from wasmguard.sandbox.spec import Spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from wasmguard.sandbox.failure import Runs
+
+BYTES_BEFORE = sys.getsizeof(b"") - 1  # of a `bytes` object before its content; the last one is a NUL
+HEADROOM = 64 * MIB  # bytes of address space for the interpreter's own growth
+COPIES = 4  # of a request: as received, as joined, as converted, in the guest
+LARGEST_LOAD = 16 * MIB  # bytes of a load message's header
+
+
+def live(descriptor: int, *, follow: bool) -> NoReturn:
+    """The whole life of a cell whose parent is at the other end of *descriptor*; see `jail.enter` for *follow*."""
+    status = 70  # EX_SOFTWARE
+    try:
+        channel = socket(fileno=descriptor)
+        spin = frames.SPIN if (os.cpu_count() or 1) > 1 else 0
+        guests = _loaded(channel, follow=follow)
+        while True:
+            channel.sendall(_outcome(guests, *_request(channel, spin)))
+    except EOFError:  # the parent is gone, or does not need us any more
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def forget() -> None:
+    """Overwrite every variable of the environment that was inherited, wherever it lies in memory.
+
+    For a cell that was forked: the agent's environment holds keys, and nothing in here may know them.
+    """
+    held: dict[bytes, bytes] = vars(os.environ)["_data"]  # the only objects that hold names and values
+    for text in (*held.keys(), *held.values()):
+        if len(text) > 1:  # shorter ones are shared with the whole interpreter
+            ctypes.memset(id(text) + BYTES_BEFORE, 0, len(text))
+    held.clear()
+    libc = ctypes.CDLL(None)
+    strings = ctypes.POINTER(ctypes.c_void_p).in_dll(libc, "environ")
+    place = 0
+    while strings and (string := strings[place]):
+        ctypes.memset(string, 0, len(ctypes.string_at(string)))
+        place += 1
+    libc.clearenv()
+
+
+def _loaded(channel: socket, *, follow: bool) -> list[Runs]:
+    """The guests of the load message, after the jail has closed and the parent was told."""
+    given = frames.header(lambda size: _exactly(channel, size), LARGEST_LOAD)
+    codes = [[_exactly(channel, size) for size in guest["sizes"]] for guest in given["guests"]]
+    guests: list[Any] = []
+    told: list[str] = []
+    try:
+        setup = Setup(**given["setup"])
+        cell = Cell(given["library"], {setup.kind: setup}, given["slots"], portable=given["portable"])
+        for guest, code in zip(given["guests"], codes, strict=True):
+            made, why = _guest(cell, Spec.from_data(guest), code)
+            guests.append(made)
+            told.append(why)
+        room = _size() + _room(setup, given)
+        cell.start_clocks()
+        report = jail.enter(room, follow=follow)
+    except (HostError, OSError) as error:
+        channel.sendall(frames.message({"report": {"error": str(error)}, "guests": [""] * len(codes)}))
+        raise EOFError from None
+    channel.sendall(frames.message({"report": report, "guests": told}))
+    return guests
+
+
+def _guest(cell: Cell, spec: Spec, code: list[bytes]) -> tuple[Runs | None, str]:
+    """A loaded guest, or why it cannot be loaded."""
+    try:
+        guest = cell.load(spec, code)
+        guest.warm()
+    except HostError as error:
+        return None, str(error)
+    return guest, ""
+
+
+def _room(setup: Setup, given: dict[str, Any]) -> int:
+    """Bytes of address space that evaluations may take on top of what is mapped when the jail closes."""
+    memories = max((guest["limits"]["memories"] for guest in given["guests"]), default=1)
+    return HEADROOM + COPIES * int(given["event"]) + memories * (setup.reservation + 2 * GUARD)
+
+
+def _size() -> int:
+    """Bytes of address space that this process has now; 0 where nobody says."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _outcome(guests: list[Runs], guest: int, request: bytes) -> bytes:
+    try:
+        return frames.answered(*guests[guest].run(request))
+    except Failed as failed:
+        return frames.failed(failed.failure, failed.fuel)
+
+
+def _request(channel: socket, spin: int) -> tuple[int, bytes]:
+    """The next request: most of them arrive in one piece."""
+    data = frames.received(channel, frames.PIECE, spin)
+    if not data:
+        raise EOFError
+    if len(data) < frames.HEAD:
+        data += _exactly(channel, frames.HEAD - len(data))
+    guest, size = frames.asked(data)
+    missing = frames.HEAD + size - len(data)
+    return guest, data[frames.HEAD :] + (_exactly(channel, missing) if missing else b"")
+
+
+def _exactly(channel: socket, size: int) -> bytes:
+    """The next *size* bytes.
+
+    Raises:
+        EOFError: if the parent is gone.
+    """
+    parts = []
+    while size:
+        parts.append(channel.recv(min(size, frames.PIECE)))
+        if not parts[-1]:
+            raise EOFError
+        size -= len(parts[-1])
+    return b"".join(parts)

@@ -1,0 +1,36 @@
+"""What a cell has to know about a guest besides its code."""
+
+from __future__ import annotations
+
+from wasmguard.limits import Limits
+from wasmguard.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+class Spec(Value):
+    """One guest, as the plan has it."""
+
+    kind: str
+    """`core` or `component`."""
+
+    limits: Limits
+
+    answer: int
+    """The most bytes of an answer."""
+
+    wasi: tuple[str, ...] = ()
+    """The functions of WASI that it imports, in its order; their code follows its own: see `sandbox.inert`."""
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON data, for another process."""
+        return self.as_dict() | {"limits": self.limits.as_dict()}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Spec:
+        """What `as_data` wrote down."""
+        limits, wasi = Limits(**data["limits"]), tuple(data["wasi"])
+        return cls(kind=data["kind"], limits=limits, answer=data["answer"], wasi=wasi)
