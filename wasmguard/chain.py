@@ -15,7 +15,7 @@ wasm: it takes anything that can be asked.
 
 from __future__ import annotations
 
-from wasmguard.decision import Decision, Effect, Verdict, settle
+from wasmguard.decision import OURSELVES, Decision, Effect, Verdict, settle
 from wasmguard.limits import ROUNDS
 from wasmguard.value import same
 
@@ -66,7 +66,7 @@ def _asked_until_rest(policies: Sequence[Asked], event: Event) -> list[Verdict]:
             return verdicts
     return [
         *verdicts,
-        Verdict.failed("wasmguard", f"no rest after {ROUNDS} rounds: policies keep rewriting each other"),
+        Verdict.failed(OURSELVES, f"no rest after {ROUNDS} rounds: policies keep rewriting each other"),
     ]
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 as asked; 1 the answer is no; 2 wrong usage, and for `serve` a blo
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +26,11 @@ STYLES: dict[str, dict[str, Any]] = {
     "old": {"fg": "red"},
     "new": {"fg": "green"},
     "plain": {},
+    "ok": {},
+    "note": {"fg": "yellow"},
+    "wrong": {"fg": "red", "bold": True},
 }
+WIDTH = 80  # columns
 
 
 class FrontDesk(click.Group):
@@ -47,6 +52,12 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PATH",
         help="The configuration file. [default: $WASMGUARD_CONFIG, else wasmguard.toml in the user's config folder]",
     )(command)
+
+
+def told(head: str, sentence: str) -> str:
+    """*sentence* behind *head*, on lines that fit. Words stay whole: paths are copied."""
+    lines = textwrap.wrap(sentence, WIDTH - len(head), break_on_hyphens=False, break_long_words=False)
+    return head + ("\n" + " " * len(head)).join(lines)
 
 
 @click.group(cls=FrontDesk, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -101,6 +112,22 @@ def check(config: str | None) -> None:
 
     for line in explained(places.config_file(config)):
         click.echo(line)
+
+
+@main.command()
+@config_option
+def doctor(config: str | None) -> None:
+    """Tell what isolation this machine gives, and what is wrong here.
+
+    Exit code 1 if something is wrong.
+    """
+    from wasmguard.workshop.doctor import findings
+
+    found = list(findings(config))
+    for mark, about, sentence in found:
+        click.secho(told(f"{mark:6}{about:15}", sentence), **STYLES[mark])
+    if any(mark == "wrong" for mark, _, _ in found):
+        raise click.exceptions.Exit(1)
 
 
 @main.command()

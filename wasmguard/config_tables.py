@@ -22,13 +22,13 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from wasmguard.config_limits import LimitsConfig, Size, bounded
+from wasmguard.decision import OURSELVES
 from wasmguard.guest.grants import Constraint, Max, OneOf, Within
 from wasmguard.guest.manifest import EventName, PolicyName, RewriteKey, Table, ToolPattern
 from wasmguard.guest.paths import check_root
 from wasmguard.limits import HARD_MAX, SAFE_INTEGER
 from wasmguard.text import one_line
 
-RESERVED = "wasmguard"  # the name under which we speak ourselves
 DESTINATIONS = ("userSettings", "projectSettings", "localSettings", "session", "cliArg")
 DEPTH = 16  # levels of nesting in a setting
 _ONE = {"type": ["string", "integer", "boolean"]}
@@ -199,8 +199,8 @@ class PolicyConfig(Table):
     @field_validator("name")
     @classmethod
     def _is_not_ours(cls, name: str) -> str:
-        if name == RESERVED:
-            raise ValueError(f"`{RESERVED}` is the name under which wasmguard itself speaks: write another")
+        if name == OURSELVES:
+            raise ValueError(f"`{OURSELVES}` is the name under which wasmguard itself speaks: write another")
         return name
 
     @field_validator("module")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+OURSELVES = "wasmguard"  # who speaks where no policy does; none may be called so
+
+
 class Effect(IntEnum):
     """What may happen next, from no opinion to the strictest."""
 
@@ -94,6 +97,8 @@ class Verdict(Value):
     @property
     def sentence(self) -> str:
         """What it said, so that a reader knows whose words they are: the host's on a fault, else the guest's."""
+        if self.policy == OURSELVES:
+            return f"{OURSELVES}: {self.fault}"
         if self.fault:
             return f"policy `{self.policy}`: {self.fault}"
         if self.reason:
@@ -168,6 +173,6 @@ def _contexts(said: Iterable[Verdict]) -> str:
     return "\n".join(f'policy "{name}" adds (untrusted text): {text}' for name, text in last_words.items())
 
 
-def refused(why: str, *, by: str = "wasmguard") -> Decision:
-    """A DENY in our own voice: no policy may be called `wasmguard`."""
-    return settle([Verdict.failed(by, why)])
+def refused(why: str) -> Decision:
+    """A DENY in our own voice."""
+    return settle([Verdict.failed(OURSELVES, why)])

@@ -43,7 +43,7 @@ class Guard:
 
         With *eager*, processes load all policies at their start, else only those that the first event concerns.
         """
-        self.plan, self.closed, self._cells = locked, False, cells
+        self.plan, self.closed, self.cells = locked, False, cells
         encoded = _Encoder()
         self.policies = tuple(Policy(planned, cells, encoded) for planned in locked.policies)
         for policy in self.policies if eager else ():
@@ -105,7 +105,7 @@ class Guard:
         """Let go of the policies, and end the processes in which they ran. The guard cannot decide afterwards."""
         self.closed, self.policies = True, ()
         self._routes.clear()
-        self._cells.close()
+        self.cells.close()
 
     def __enter__(self) -> Self:
         return self

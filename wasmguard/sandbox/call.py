@@ -15,7 +15,6 @@ loaded, because the cache authenticates it.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, memmove, string_at
 
 from wasmguard.errors import CacheError
@@ -136,11 +135,12 @@ class CoreGuest(Runs):
             context = lib.store_context(store)
             lib.set_fuel(context, 0)
             lib.set_epoch_deadline(context, 1)
-            with suppress(Failed):  # a start function, or a limit: that comes again when it is asked
-                if self._around is None:
-                    _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
-                else:
-                    self._around.instantiate(context, b)
+            if self._around is None:
+                _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+            else:
+                self._around.instantiate(context, b)
+        except Failed:
+            pass  # a start function, or a limit: that comes again when it is asked
         finally:
             lib.store_delete(store)
 

@@ -7,7 +7,6 @@ Each function returns an exit code, the answer for standard output and a complai
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from time import time_ns
 
 from wasmguard import places, plan
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from wasmguard.event import Event
     from wasmguard.guard import Guard
-    from wasmguard.plan import PlannedPolicy
+    from wasmguard.plan import Plan, PlannedPolicy
+    from wasmguard.sandbox.isolation import Cells
 
     Reply = tuple[int, bytes, bytes]
 
@@ -64,21 +64,28 @@ def refusal(raw: bytes, why: str) -> Reply:
 
 def _guard(option: str | None, raw: bytes) -> Guard:
     """The guard, its policies on their way into a cell."""
-    config, begun = places.config_file(option), None
-    with suppress(PlanStale):
-        locked = plan.read(config)
-        cells = plan.cells(locked, slots=SLOTS)
-        for policy in locked.policies:
-            if cells.isolation == PROCESS and _may_concern(policy, raw):
-                plan.guest(policy, cells)
-        cells.begin()
-        begun = locked, cells
+    config = places.config_file(option)
+    begun = _begun(config, raw)
     from wasmguard.guard import Guard
 
     if begun:
         return Guard(*begun, eager=False)
     may_lock = option is not None or not _chosen_by_agent()
     return Guard.load(config, slots=SLOTS, may_lock=may_lock)
+
+
+def _begun(config: str, raw: bytes) -> tuple[Plan, Cells] | None:
+    """The plan, and a cell that loads the policies which are likely to be asked; None without a plan in force."""
+    try:
+        locked = plan.read(config)
+    except PlanStale:
+        return None
+    cells = plan.cells(locked, slots=SLOTS)
+    for policy in locked.policies if cells.isolation == PROCESS else ():
+        if _may_concern(policy, raw):
+            plan.guest(policy, cells)
+    cells.begin()
+    return locked, cells
 
 
 def _may_concern(policy: PlannedPolicy, raw: bytes) -> bool:

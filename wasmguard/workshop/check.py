@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from wasmguard.lock import Locked
 
 WIDTH = 80  # columns
+_OURS = {
+    True: "Before any policy: no tool may write the guard's own files or the agent's settings that switch hooks off.",
+    False: "`self_protection = false`: tools may write the guard's own files, and switch it off.",
+}
+_WHERE = {
+    "process": "Policies run in jailed processes of their own (`wasmguard doctor` tells what this machine gives).",
+    "thread": '`isolation = "thread"`: policies run in the process that decides, behind WebAssembly alone.',
+}
 
 
 def explained(config: str) -> Iterator[str]:
@@ -33,6 +41,8 @@ def explained(config: str) -> Iterator[str]:
     yield ""
     yield from _wrapped("A call that was rewritten is judged again by every policy that saw another input.", "")
     yield from _wrapped(f"An event of more than {_size(outcome.plan.event)} is denied.", "")
+    yield from _wrapped(_OURS[outcome.plan.self_protection], "")
+    yield from _wrapped(_WHERE[outcome.plan.isolation], "")
     yield from _wrapped(_state(config), "")
 
 

@@ -40,7 +40,7 @@ def demonstration() -> Iterator[tuple[str, str]]:
     """
     with tempfile.TemporaryDirectory(prefix="wasmguard-demo-") as folder:
         config = shutil.copy(os.path.join(RECORDED, "wasmguard.toml"), folder)
-        with _home_in(folder):
+        with home_in(folder):
             outcome = lock(config, repin=False)
             yield from _introduction(outcome)
             with Guard.load(config) as guard:
@@ -52,7 +52,7 @@ def demonstration() -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _home_in(folder: str) -> Iterator[None]:
+def home_in(folder: str) -> Iterator[None]:
     """Cache and state in *folder* meanwhile, whatever platform's variables name them."""
     before = dict(os.environ)
     os.environ.update(dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"), folder))
