@@ -4,8 +4,9 @@
 
 Every row is one small Write event through a fresh instance of a shipped policy.
 
-* `ours`: `Guard.decide`: event checks, encoding, chain, evaluation, decoding, grants and path rules.
-* `portable`: the same `Guard.decide` with `WASMGUARD_PORTABLE=1`, which evaluates through wasmtime-py's public API.
+* `thread`: `Guard.decide`: event checks, encoding, chain, evaluation, decoding, grants and path rules.
+* `process`: the same with guests in a jailed process, as everybody gets it who does not say otherwise.
+* `portable`: `thread` with `WASMGUARD_PORTABLE=1`, which evaluates through wasmtime-py's public API.
 * `bare`: only encoding, evaluation and decoding through the public API, as one would write it first.
 
 Medians and minima in microseconds. Blocks of 25 decisions take turns, so that the noise of the machine hits all alike
@@ -44,13 +45,13 @@ ROWS = {
 WARM_UP, BLOCK = 300, 25
 
 
-def guard_of(folder: str, policy: str, more: str):  # type: ignore[no-untyped-def]
+def guard_of(folder: str, policy: str, more: str, isolation: str = "thread"):  # type: ignore[no-untyped-def]
     from wasmguard import Guard
 
     path = os.path.join(folder, f"{policy}-{len(more)}.toml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'[[policy]]\nname = "it"\nmodule = "builtin:{policy}"\n{more}\n')
-    return Guard.load(path)
+    return Guard.load(path, isolation=isolation)
 
 
 def public_of(policy: str):  # type: ignore[no-untyped-def]
@@ -103,13 +104,13 @@ def block(call, event) -> list[float]:  # type: ignore[no-untyped-def]
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
     print(f"{rounds} decisions each, {len(json.dumps(EVENT))} bytes of event, median/min in microseconds")
-    print(f"{'':25}{'ours':>12}{'portable':>14}{'bare':>14}{'ours/portable':>15}{'ours/bare':>11}{'fuel':>8}")
+    print(f"{'':24}{'thread':>12}{'process':>14}{'portable':>14}{'bare':>14}{'t/bare':>8}{'p-t us':>8}{'fuel':>7}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"XDG_CACHE_HOME": folder, "XDG_STATE_HOME": folder}
         for name, (policy, more, path) in ROWS.items():
             event = EVENT | {"tool_input": EVENT["tool_input"] | {"file_path": path}}
-            guard = guard_of(folder, policy, more)
-            calls = [guard.decide, portable_of(folder, policy, more).decide, public_of(policy)]
+            guard, jailed = (guard_of(folder, policy, more, where) for where in ("thread", "process"))
+            calls = [guard.decide, jailed.decide, portable_of(folder, policy, more).decide, public_of(policy)]
             for call in calls:
                 for _ in range(WARM_UP // BLOCK):
                     block(call, event)
@@ -117,10 +118,11 @@ def main() -> None:
             for _ in range(rounds // BLOCK):
                 for times, call in zip(taken, calls, strict=True):
                     times.extend(block(call, event))
-            ours, portable, bare = map(statistics.median, taken)
+            thread, process, _, bare = medians = [statistics.median(times) for times in taken]
             fuel = sum(v.fuel for v in guard.decide(event).verdicts)
-            cells = "".join(f"{m:8.1f}/{min(t):5.1f}" for m, t in zip((ours, portable, bare), taken, strict=True))
-            print(f"{name:24}{cells}{ours / portable:14.2f}{ours / bare:11.2f}{fuel:9_}")
+            cells = "".join(f"{m:8.1f}/{min(t):5.1f}" for m, t in zip(medians, taken, strict=True))
+            print(f"{name:23}{cells}{thread / bare:8.2f}{process - thread:8.1f}{fuel:7_}")
+            jailed.close()
 
 
 if __name__ == "__main__":

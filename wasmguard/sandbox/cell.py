@@ -9,8 +9,6 @@ Which implementation runs a core module is decided once: the direct one, or the 
 from __future__ import annotations
 
 import _thread
-import os
-import sys
 
 from wasmguard.sandbox.engine import Setup
 from wasmguard.sandbox.inert import Inert
@@ -27,18 +25,13 @@ if TYPE_CHECKING:
 _ENGINES: dict[tuple[str, Setup, int, bool], Any] = {}
 _MAKING = _thread.RLock()  # a signal may load a policy inside
 
-SLOTS = 64  # guests that may run at the same time; 1 GiB of address space at 16 MiB each
-
 
 class Cell:
     """Guests under their limits, loaded from verified code."""
 
-    def __init__(
-        self, library: str, setups: Mapping[str, Setup], slots: int = SLOTS, *, portable: bool | None = None
-    ) -> None:
-        """Use wasmtime's *library*, and engines of *setups* by kind of module."""
-        self._library, self._setups, self._slots = library, setups, slots
-        self.portable = wants_portable() if portable is None else portable
+    def __init__(self, library: str, setups: Mapping[str, Setup], slots: int, *, portable: bool) -> None:
+        """Use wasmtime's *library*, and engines of *setups* by kind of module, *portable* ones or not."""
+        self._library, self._setups, self._slots, self.portable = library, setups, slots, portable
 
     def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:
         """A guest from its native *code*, which is followed by that of `Inert` if it imports WASI.
@@ -84,8 +77,3 @@ class Cell:
         from wasmguard.sandbox.engine import Engine
 
         return Engine(Library(self._library), self._setups[kind], self._slots)
-
-
-def wants_portable() -> bool:
-    """Whether core modules run through wasmtime's public API: the owner says so, or the direct way was never tried."""
-    return os.environ.get("WASMGUARD_PORTABLE") == "1" or sys.platform not in ("linux", "darwin")

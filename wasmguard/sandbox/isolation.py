@@ -8,6 +8,7 @@ no `fork`.
 from __future__ import annotations
 
 import os
+import sys
 
 from wasmguard.errors import HostError
 
@@ -48,7 +49,7 @@ class Cells:
         if isolation == PROCESS and not hasattr(os, "fork"):
             raise HostError('this system has no jailed processes: set `isolation = "thread"` if that is enough for you')
         self._library, self._setups, self._slots, self._event = library, setups, slots, event
-        self.isolation = isolation
+        self.isolation, self._portable = isolation, wants_portable()
         self._cells: dict[str, Processes] = {}
         self._cell: Cell | None = None
         self._guests: dict[str, Guest] = {}
@@ -92,7 +93,7 @@ class Cells:
         if self._cell is None:
             from wasmguard.sandbox.cell import Cell
 
-            self._cell = Cell(self._library, self._made_setups(), self._slots)
+            self._cell = Cell(self._library, self._made_setups(), self._slots, portable=self._portable)
         return self._cell.load(spec, code())
 
     def _processes(self, kind: str) -> Processes:
@@ -100,12 +101,16 @@ class Cells:
             from wasmguard.sandbox.process import Processes
 
             size = 1 if self._slots == 1 else max(2, min(self._slots, os.cpu_count() or 2))
-            portable = os.environ.get("WASMGUARD_PORTABLE") == "1"
             setup = self._setups[kind]
-            self._cells[kind] = Processes(self._library, setup, size, event=self._event, portable=portable)
+            self._cells[kind] = Processes(self._library, setup, size, event=self._event, portable=self._portable)
         return self._cells[kind]
 
     def _made_setups(self) -> dict[str, Setup]:
         from wasmguard.sandbox.engine import Setup
 
         return {kind: Setup(**setup) for kind, setup in self._setups.items()}
+
+
+def wants_portable() -> bool:
+    """Whether core modules run through wasmtime's public API: the owner says so, or the direct way was never tried."""
+    return os.environ.get("WASMGUARD_PORTABLE") == "1" or sys.platform not in ("linux", "darwin")
