@@ -7,18 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wasmguard import text
 from wasmguard.text import BAD, MARKS_IN_A_ROW, is_plain, lines, one_line, quoted
 
 EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
 FORBIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 VARIATION_SELECTORS = {*map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0xE0100, 0xE01F0))}
+FILLERS = set("\u115f\u1160\u3164\uffa0" + "\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")  # they show nothing at all
 few = settings(max_examples=300, deadline=None, database=None)
 HOSTILE = st.text(st.characters() | st.sampled_from('\n\r\t\x1b\x07\u202e\u0301\u200b\ud800\\"'))
 
 
 def steers(text):
-    """The characters in *text* that do something to a terminal, a log or a reader."""
-    return {c for c in set(text) if unicodedata.category(c) in FORBIDDEN or c in VARIATION_SELECTORS}
+    """The characters in *text* that do something to a terminal, a log or a reader, or hide from them."""
+    return {c for c in set(text) if unicodedata.category(c) in FORBIDDEN or c in VARIATION_SELECTORS | FILLERS}
 
 
 def longest_run_of_marks(text):
@@ -85,10 +87,28 @@ def test_a_text_over_its_cap_ends_in_an_ellipsis(cut):
     assert cut("xx", 1) == "…"
 
 
+@pytest.mark.parametrize("clean", [one_line, lines])
+@pytest.mark.parametrize("part", ["a", "\x00", "\n", "\r\n", "\t", "\u0301", "é", "\u202e"])
+def test_a_long_text_comes_out_as_the_beginning_of_all_of_it(clean, part):
+    for length in (*range(12), 500):
+        whole = clean(part * length, 10_000)
+        assert clean(part * length, 4) == (whole if len(whole) <= 4 else whole[:3] + "…")
+
+
+@pytest.mark.parametrize("clean", [one_line, lines])
+@pytest.mark.parametrize("part", ["\x00", "\r\n", "\u0301", "é", "aé\n"])
+def test_no_more_of_a_text_is_looked_at_than_can_be_shown(clean, part, monkeypatch):
+    looked_at = []
+    cleaned = text._cleaned
+    monkeypatch.setattr(text, "_cleaned", lambda given, **kept: looked_at.append(len(given)) or cleaned(given, **kept))
+    clean(part * 1_000_000, 100)
+    assert max(looked_at) <= 202
+
+
 @few
 @given(HOSTILE, st.integers(1, 40))
-def test_any_text_is_clean_short_and_cleaned_only_once(text, cap):
-    line, several = one_line(text, cap), lines(text, cap)
+def test_any_text_is_clean_short_and_cleaned_only_once(given_text, cap):
+    line, several = one_line(given_text, cap), lines(given_text, cap)
     assert not steers(line)
     assert steers(several) <= {"\n", "\t"}
     for cleaned, clean in ((line, one_line), (several, lines)):

@@ -83,13 +83,13 @@ class LimitsConfig(Table):
     answer: Size | None = Field(default=None, examples=["64 KiB"])
     """Size of an answer, on top of what its text grants allow."""
 
-    compile_cpu: Seconds | None = Field(default=None, examples=["5 s"])
+    compile_cpu: Seconds | None = Field(default=None, examples=["15 s"])
     """Processor time of the compiler; a plain number counts seconds."""
 
-    compile_wall: Seconds | None = Field(default=None, examples=["10 s"])
+    compile_wall: Seconds | None = Field(default=None, examples=["9 s"])
     """Time until the compiler is killed; a plain number counts seconds."""
 
-    compile_memory: Size | None = Field(default=None, examples=["1 GiB"])
+    compile_memory: Size | None = Field(default=None, examples=["512 MiB"])
     """Address space of the compiler."""
 
     @field_validator("*")

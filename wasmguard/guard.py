@@ -148,13 +148,15 @@ class Policy:
 
     def ask(self, event: Event) -> Verdict:
         """What it says about *event*. Whatever goes wrong on the way is a fault: DENY, or ASK if its owner said so."""
-        begun, fuel = perf_counter_ns(), None
+        begun, fuel, least = perf_counter_ns(), None, self._on_fault
         try:
             guest = self._guest or self._loaded()
             answer, fuel = guest.evaluate(request(self._encoded(event, self._reads), self._settings))
-            verdict = answered(self.name, decode_answer(answer), event, self._grants)
+            said = decode_answer(answer)
+            least = max(least, said.effect)  # a deny that also breaks its grants is no less than a deny
+            verdict = answered(self.name, said, event, self._grants)
         except GuestFault as fault:
-            verdict = Verdict.failed(self.name, str(fault), self._on_fault)
+            verdict = Verdict.failed(self.name, str(fault), least)
             fuel = fault.fuel if fuel is None else fuel
         except WasmguardError as error:  # its files, its cache, or an event that cannot be encoded
             verdict = Verdict.failed(self.name, str(error), self._on_fault)

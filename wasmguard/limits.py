@@ -49,15 +49,15 @@ class Limits(Value):
     """Bytes of an answer, on top of what its text grants allow. 4 MB of empty arrays cost 2 s and 293 MB in the
     decoder."""
 
-    compile_cpu: int = 5
-    """Seconds of processor time for the compiler. Rust 0.07, Go 1.4, JavaScript 1-5, Python 5-23; compile bombs take
-    minutes."""
+    compile_cpu: int = 15
+    """Seconds of processor time for the compiler, of all its threads. Rust 0.07, Go 6, JavaScript 1-5, Python 26; compile
+    bombs take minutes."""
 
-    compile_wall: int = 10
-    """Seconds until the compiler is killed."""
+    compile_wall: int = 9
+    """Seconds until the compiler is killed: a bomb is refused within 10. Go takes 1.8 on four cores, 6 on one."""
 
-    compile_memory: int = 1 * GIB
-    """Bytes of address space for the compiler. Bombs reach 1.5 GB."""
+    compile_memory: int = 512 * MIB
+    """Bytes of address space for the compiler. Go takes 400 MiB, bombs reach 1.5 GB."""
 
 
 DEFAULT = Limits()
@@ -76,7 +76,7 @@ ROOMY = DEFAULT.replaced(
     event=16 * MIB,
     compile_cpu=60,
     compile_wall=90,
-    compile_memory=4 * GIB,
+    compile_memory=2 * GIB,  # componentize-py needs 768 MiB
 )
 
 HARD_MAX = Limits(

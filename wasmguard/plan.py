@@ -236,10 +236,14 @@ def digest_of(config: str) -> str:
 
 
 def _parsed(data: bytes) -> Plan | None:
+    """The plan in *data*; None if it has another format."""
     plan = wire.read(data.decode())
     if plan["made"]["format"] != FORMAT:
         return None
-    return Plan(**plan | {"policies": tuple(PlannedPolicy(**policy) for policy in plan["policies"])})
+    try:
+        return Plan(**plan | {"policies": tuple(PlannedPolicy(**policy) for policy in plan["policies"])})
+    except TypeError:  # other fields, which only a version between two releases writes
+        return None
 
 
 def _name(config: str) -> str:

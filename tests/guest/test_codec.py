@@ -411,6 +411,16 @@ def test_maps_and_arrays_have_a_most():
     assert len(decode_answer(packb({"permissions": [1] * 1_024})).permissions) == 1_024
 
 
+@pytest.mark.parametrize("wrap", [in_list, in_map])
+def test_maps_and_arrays_are_counted_over_the_whole_answer(wrap):
+    """Bytes do not bound them: 64 KiB of empty ones cost 70 to 150 ms."""
+    several = [[wrap(1)] * 1_000, [wrap(1)] * 1_000]
+    assert decode_answer(packb({"rewrite": {"a": several}})).rewrite == {"a": several}
+    several.append([wrap(1)] * 50)
+    assert "more than 2_048 maps and arrays" in refusal(packb({"rewrite": {"a": several}}))
+    assert "more than 2_048 maps and arrays" in refusal(packb({"permissions": [several]}))
+
+
 def test_texts_are_cleaned_and_cut():
     dirty = "a\x1b[2J\u202e\r\nb\x00"
     answer = decode_answer(packb({"reason": dirty, "context": dirty, "notes": [dirty]}))

@@ -154,7 +154,49 @@ def test_no_protected_name_is_met_in_whatever_case_and_depth(name):
             assert "protected" in refusal(f"/sandbox/{path}")
 
 
+ALIASES = """.gıt .GİT .gît .git\u0301 .\u0301git .ſsh .g\u0131\u0307t wasmguard.tóml ćlaude.md
+    .git:x .GIT:x:y .claude:a"""
+
+
+@pytest.mark.parametrize("alias", ALIASES.split())
+def test_no_other_writing_of_a_protected_name_is_met(alias):
+    for path in (alias, f"{alias}/x", f"a/{alias}", f"a/{alias}/b"):
+        assert refusal(f"/sandbox/{path}")
+
+
+HIDDEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180d\u180f\u3164\uffa0\ufe00\ufe0f\U000e0100\U000e01ef\u200b\u200d\xad"
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_nothing_that_case_insensitive_file_systems_skip_is_in_a_path(hidden):
+    """ext4, f2fs and HFS+ take `.g<hidden>it` for `.git`: CVE-2014-9390 was that."""
+    for name in (f".g{hidden}it", f"{hidden}.git", f".claude{hidden}", f"a{hidden}b"):
+        assert "does not show itself" in refusal(f"/sandbox/{name}/x") or hidden in "\u3164\uffa0"
+
+
+@pytest.mark.parametrize(
+    "name", ["git~1", "GIT~1", "GIT~12", "CLAUDE~1", "claude~2.jso", "WASMGU~1.TOM", "WA12AB~1.TOM", "SSH~1", "a~1.md"]
+)
+def test_no_short_name_stands_for_a_long_one(name):
+    """FAT, NTFS and what serves them find `.git` under `git~1`: CVE-2019-1353 was that."""
+    for path in (name, f"{name}/x", f"a/{name}"):
+        assert "protected" in refusal(f"/sandbox/{path}")
+
+
+@pytest.mark.parametrize(
+    "name", ["a~", "a.txt~", "a.txt.~1~", "1.0~1", "libfoo_1.2~rc1", "longer-than-8~1", "a~1.html"]
+)
+def test_a_name_with_a_tilde_that_is_no_short_name_passes(name):
+    check_within(f"/sandbox/{name}", ROOT)
+
+
+def test_a_pile_of_marks_is_refused_before_it_costs_anything():
+    assert "does not show itself" in refusal("/sandbox/a" + "\u0344\u0323" * 1_000)
+    check_within("/sandbox/a\u0301\u0323\u0304", ROOT)
+
+
 NAMED = ".claude .git .mcp.json .envrc CLAUDE.md AGENTS.md wasmguard.toml .wasmguard .vscode .husky .ssh .cursor .idea"
+NAMED += " wasmguard .gitconfig .gitmodules .profile .bashrc .bash_profile .zshrc .zshenv .zprofile .ripgreprc"
 
 
 @pytest.mark.parametrize("name", NAMED.split())

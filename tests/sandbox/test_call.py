@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+import wasmtime
 
 from wasmguard.errors import (
     CacheError,
+    GuestFault,
     InvalidAnswer,
     OutOfFuel,
     OutOfMemory,
@@ -18,6 +20,9 @@ from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
+from wasmguard.sandbox.inert import Inert
+from wasmguard.sandbox.scan import scan
+from wasmguard.sandbox.wasi import compiled_inert
 
 PATIENT = DEFAULT.replaced(clock=2_000)  # so that fuel fires first on a busy machine too
 PASS = b"\x81\xa6effect\xa4pass"
@@ -44,7 +49,14 @@ ENDS = {
     "alloc_zero": InvalidAnswer,
     "alloc_outside": InvalidAnswer,
     "alloc_negative": InvalidAnswer,
+    "wasi_exit": Trapped,
+    "wasi_start": Trapped,
+    "wasi_out_of_bounds": Trapped,
+    "wasi_wrong_address": Trapped,
+    "wasi_lying_iovec": Trapped,
+    "wasi_flood": OutOfFuel,
 }
+UNSEALED = ["wasi_clock", "wasi_environ", "wasi_files", "wasi_initialize", "wasi_random", "wasi_sleep", "wasi_write"]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +65,17 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def guest(engine, assembled):
+def around(engine):
+    return compiled_inert(engine.setup, DEFAULT)
+
+
+@pytest.fixture(scope="module")
+def guest(engine, assembled, around):
     def load(name, limits=PATIENT):
-        return CoreGuest(engine, compiled(assembled(name), engine.setup, limits), limits, limits.answer)
+        shim, fixup = around
+        code, names = compiled(assembled(name), engine.setup, limits), scan(assembled(name)).wasi
+        inert = Inert(shim=shim, fixup=fixup, imports=names) if names else None
+        return CoreGuest(engine, code, limits, limits.answer, inert)
 
     return load
 
@@ -85,6 +105,75 @@ def test_every_hostile_guest_ends_as_its_fault_and_the_next_event_is_answered(gu
     assert 0 <= caught.value.fuel <= DEFAULT.fuel
     assert "\n" not in str(caught.value)
     assert control.evaluate(REQUEST)[0] == PASS
+
+
+@pytest.mark.parametrize("name", UNSEALED)
+def test_a_guest_that_imports_wasi_meets_nothing_but_itself(guest, control, name, capfd):
+    """Each traps where WASI gives it anything, lets it sleep, or says something else the second time."""
+    unsealed = guest(name)
+    first = unsealed.evaluate(REQUEST)
+    assert first[0] == PASS
+    assert {unsealed.evaluate(REQUEST) for _ in range(20)} == {first}  # in every slot of the pool
+    assert control.evaluate(REQUEST)[0] == PASS
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_start_section_that_calls_wasi_meets_an_empty_table(guest):
+    with pytest.raises(Trapped, match="trapped in start: call of an empty table entry"):
+        guest("wasi_start").evaluate(REQUEST)
+
+
+def test_wasi_runs_on_the_guests_own_fuel(guest):
+    with pytest.raises(OutOfFuel) as caught:
+        guest("wasi_flood", PATIENT.replaced(fuel=100_000)).evaluate(REQUEST)
+    assert caught.value.fuel == 100_000
+
+
+def test_what_stands_around_a_policy_takes_none_of_its_room(guest):
+    """One instance, one memory, no table left: the two modules around it have their own."""
+    narrow = PATIENT.replaced(instances=1, memories=1, tables=0)
+    assert guest("wasi_write", narrow).evaluate(REQUEST)[0] == PASS
+    with pytest.raises(OutOfMemory, match="cannot start within its limits"):
+        guest("wasi_write", narrow.replaced(instances=0)).evaluate(REQUEST)
+
+
+def test_all_slots_of_the_pool_take_a_policy_that_imports_wasi_and_four_tables(engine):
+    """Three instances and five tables in each: counted in the configuration of the pool, so tried out at once."""
+    text = '(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (memory (export "memory") 1)'
+    text += '(table 1 funcref)(table 1 funcref)(table 1 funcref)(table 1 funcref)(func (export "wasmguard_abi_1"))'
+    text += '(func (export "wasmguard_alloc") (param i32) (result i32) (i32.const 64))'
+    text += '(func (export "wasmguard_evaluate") (param i32 i32) (result i64) (loop (br 0)) (i64.const 0)))'
+    module = bytes(wasmtime.wat2wasm(text))
+    shim, fixup = compiled_inert(engine.setup, DEFAULT)
+    inert, ended = Inert(shim=shim, fixup=fixup, imports=("sched_yield",)), []
+    patient = PATIENT.replaced(fuel=10**15, clock=500)
+    busy = CoreGuest(engine, compiled(module, engine.setup, DEFAULT), patient, 100, inert)
+
+    def ask():
+        try:
+            busy.evaluate(REQUEST)
+        except GuestFault as fault:
+            ended.append(type(fault))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended == [OutOfTime] * 4
+
+
+@pytest.mark.parametrize("wrong", [("fd_write",), ("sched_yield", "fd_write"), ("no_such_function", "fd_write")])
+def test_imports_that_are_not_the_policys_never_come_to_a_call(engine, assembled, around, wrong):
+    shim, fixup = around
+    code = compiled(assembled("wasi_write"), engine.setup, DEFAULT)
+    with pytest.raises((CacheError, OutOfMemory)):
+        CoreGuest(engine, code, DEFAULT, 100, Inert(shim=shim, fixup=fixup, imports=wrong)).evaluate(REQUEST)
+
+
+def test_a_module_that_imports_wasi_is_not_loaded_without(engine, assembled):
+    with pytest.raises(CacheError, match="imports something"):
+        CoreGuest(engine, compiled(assembled("wasi_write"), engine.setup, DEFAULT), DEFAULT, 100)
 
 
 def test_out_of_fuel_is_exact_and_names_the_limit(guest):

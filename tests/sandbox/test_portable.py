@@ -10,8 +10,10 @@ from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
+from wasmguard.sandbox.inert import Inert
 from wasmguard.sandbox.portable import ComponentGuest, PortableCoreGuest, PortableEngine
 from wasmguard.sandbox.scan import check_abi, scan
+from wasmguard.sandbox.wasi import compiled_inert
 
 ROOT = Path(__file__).parents[2]
 GUESTS = sorted(path.stem for path in (ROOT / "tests" / "guests").glob("*.wat"))
@@ -46,13 +48,18 @@ def outcome(guest, request):
         return type(fault), str(fault), fault.fuel
 
 
-def both(engines, code):
-    direct, portable = engines
-    return CoreGuest(direct, code, PATIENT, PATIENT.answer), PortableCoreGuest(portable, code, PATIENT, PATIENT.answer)
+@pytest.fixture(scope="module")
+def around():
+    return compiled_inert(Setup(), DEFAULT)
+
+
+def both(engines, code, inert=None):
+    kinds = zip((CoreGuest, PortableCoreGuest), engines, strict=True)
+    return [kind(engine, code, PATIENT, PATIENT.answer, inert) for kind, engine in kinds]
 
 
 @pytest.mark.parametrize("name", GUESTS)
-def test_both_paths_agree_about_every_test_guest(engines, assembled, name):
+def test_both_paths_agree_about_every_test_guest(engines, assembled, around, name):
     try:
         module = assembled(name)
         shape = scan(module)
@@ -61,7 +68,8 @@ def test_both_paths_agree_about_every_test_guest(engines, assembled, name):
     except ModuleRefused:
         return  # neither path ever sees it
     if shape.kind == "core":
-        direct, portable = both(engines, code)
+        inert = Inert(shim=around[0], fixup=around[1], imports=shape.wasi) if shape.wasi else None
+        direct, portable = both(engines, code, inert)
         for request in REQUESTS:
             assert outcome(direct, request) == outcome(portable, request)
 
@@ -72,6 +80,14 @@ def test_both_paths_agree_about_every_shipped_policy(engines, name):
     direct, portable = both(engines, code)
     for request in REQUESTS:
         assert outcome(direct, request) == outcome(portable, request)
+
+
+def test_what_stands_around_a_policy_takes_none_of_its_room_on_either_path(engines, assembled, around):
+    narrow = PATIENT.replaced(instances=1, memories=1, tables=0)
+    code, names = compiled(assembled("wasi_write"), Setup(), DEFAULT), ("fd_write", "fd_write")
+    inert = Inert(shim=around[0], fixup=around[1], imports=names)
+    for kind, engine in zip((CoreGuest, PortableCoreGuest), engines, strict=True):
+        assert kind(engine, code, narrow, 100, inert).evaluate(b"")[0] == b"\x81\xa6effect\xa4pass"
 
 
 def component(component_engine, assembled, name):

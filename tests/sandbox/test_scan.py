@@ -6,18 +6,42 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import wasmtime
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wasmtime import component
 
+from tests.sandbox.binary import (
+    CODE,
+    DATA,
+    DATA_COUNT,
+    ELEMENT,
+    EXPORT,
+    FUNCTION,
+    GLOBAL,
+    I32,
+    IMPORT,
+    MEMORY,
+    START,
+    TABLE,
+    TYPE,
+    composed,
+    core,
+    function_type,
+    leb,
+    name,
+    section,
+    vector,
+)
+from tests.sandbox.bombs import SLOWEST
 from wasmguard.errors import ModuleRefused
 from wasmguard.guest.abi import COMPONENT_HEADER, CORE_HEADER
 from wasmguard.limits import DEFAULT, HARD_MAX, MIB
-from wasmguard.sandbox import caps
+from wasmguard.sandbox import caps, wasi
 from wasmguard.sandbox.core_module import VALUE_TYPES, Memory
 from wasmguard.sandbox.reader import NAME, Reader, shown
 from wasmguard.sandbox.scan import check_abi, scan
@@ -35,51 +59,6 @@ MUST = {
 REFUSED_BY_SCAN = [name for name in NAMES if "by the scan" in MUST[name]]
 REFUSED_BY_ABI = [name for name in NAMES if "by check_abi" in MUST[name]]
 ACCEPTED = sorted({*NAMES} - {*REFUSED_BY_SCAN} - {*REFUSED_BY_ABI})
-
-# Binary format: https://webassembly.github.io/spec/core/binary/ and component-model/design/mvp/Binary.md
-TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, CODE, DATA, DATA_COUNT = range(1, 13)
-I32, I64 = 0x7F, 0x7E
-
-
-def leb(number, size=0):
-    """The number as unsigned LEB128, padded to *size* bytes."""
-    out = []
-    while True:
-        number, low = number >> 7, number & 0x7F
-        if not number and len(out) + 1 >= size:
-            return bytes([*out, low])
-        out.append(low | 0x80)
-
-
-def name(text):
-    raw = text if isinstance(text, bytes) else text.encode()
-    return leb(len(raw)) + raw
-
-
-def vector(items):
-    return leb(len(items)) + b"".join(items)
-
-
-def section(identity, content):
-    return bytes([identity]) + leb(len(content)) + content
-
-
-def sections(*pairs):
-    """`(id, [item, …])` pairs as sections."""
-    return b"".join(section(identity, vector(items)) for identity, items in pairs)
-
-
-def core(*pairs):
-    return CORE_HEADER + sections(*pairs)
-
-
-def composed(*parts):
-    """A component of sections that are bytes already."""
-    return COMPONENT_HEADER + b"".join(parts)
-
-
-def function_type(taken=(), given=()):
-    return b"\x60" + vector([bytes([v]) for v in taken]) + vector([bytes([v]) for v in given])
 
 
 def nested(depth):
@@ -123,6 +102,7 @@ TOO_MANY = {
     "parameters": lambda n: core((TYPE, [function_type([I32] * n)])),
     "imports": lambda n: core(*imports_of(n)),
     "functions": lambda n: core(*functions(n)),
+    "names": lambda n: core((MEMORY, [PAGE]), (EXPORT, [name("e" * (n - 6)) + b"\x02\x00"])),
     "tables": lambda n: core((TABLE, [FUNCREF] * n)),
     "memories": lambda n: core((MEMORY, [PAGE] * n)),
     "globals": lambda n: core((GLOBAL, [CONSTANT] * n)),
@@ -184,9 +164,12 @@ def test_a_guest_of_another_abi_has_a_shape_and_is_refused(guest, assembled):
 @pytest.mark.parametrize(
     ("guest", "sentence"),
     [
-        ("imports_env", "imports `env.log`: a policy may import nothing"),
-        ("imports_memory", "imports `env.memory`: a policy may import nothing"),
-        ("imports_wasi", "imports WASI `fd_write`: seal it (see policies-src) or build it without"),
+        ("imports_env", "imports `env.log`: a policy may import nothing but WASI"),
+        ("imports_memory", "imports `env.memory`: a policy may import nothing but WASI"),
+        ("imports_wasi", "imports WASI `path_open`, which a policy cannot have: build it without files and sockets"),
+        ("wasi_unstable", "imports `fd_write` of `wasi_unstable`: build it with current tools"),
+        ("wasi_wrong_type", "imports WASI `fd_write` as func (i64) -> (i32): it is func (i32, i32, i32, i32) -> (i32)"),
+        ("wasi_global", "imports WASI `fd_write` as global: it is func"),
         ("component_imports", "imports `wasi:cli/environment@0.2.0`, `log`: a policy may import nothing"),
         ("escape_in_import_name", 'imports `env.log\ufffd[2J policy "x" is fine\ufffd`: a policy may import nothing'),
         ("abi_2", "speaks `wasmguard_abi_2`: known is guest ABI 1"),
@@ -236,6 +219,69 @@ def test_a_module_may_export_more_than_the_abi_names(assembled):
     more = scan(bytes(text)).exports
     shape = scan(assembled("pass"))
     check_abi(shape.replaced(exports={**shape.exports, **more}))
+
+
+# --- WASI
+
+
+def wasi_of(*names, kind=b"\x00\x00", module=wasi.MODULE, signature=((), ())):
+    """A guest that imports these, each of kind and type as told."""
+    codes = {text: value for value, text in VALUE_TYPES.items()}
+    kinds = [function_type(*([codes[v] for v in side] for side in signature))]
+    return core((TYPE, kinds), (IMPORT, [name(module) + name(n) + kind for n in names]))
+
+
+@pytest.mark.parametrize("function", wasi.FUNCTIONS)
+def test_a_function_of_wasi_is_met_by_name_and_exact_type(function, assembled):
+    shape = scan(assembled("pass"))
+    right = wasi.FUNCTIONS[function].signature
+    imported = scan(wasi_of(function, signature=right))
+    assert imported.wasi == (function,)
+    check_abi(shape.replaced(imports=imported.imports))
+    taken, given = right
+    for wrong in [((*taken, "i32"), given), (taken[:-1], ("i64",)), (taken, ()), (taken, ("i32", "i32")), ((), ())]:
+        if wrong != right:
+            line = refusal(wasi_of(function, signature=wrong))
+            assert line.startswith(f"imports WASI `{function}` as func (")
+
+
+def test_names_are_told_in_their_order_and_as_often_as_they_stand_there():
+    names = ("fd_write", "fd_close", "fd_write")
+    assert scan(wasi_of(*names)).wasi == names
+    assert scan(core()).wasi == ()
+    assert scan(wasi_of("fd_write", module="env")).wasi == ()
+
+
+@pytest.mark.parametrize("kind", [b"\x01" + FUNCREF, b"\x02" + PAGE, b"\x03\x7f\x00"])
+def test_a_function_of_wasi_is_nothing_else(kind):
+    assert re.match(
+        "imports WASI `fd_write` as (table|memory|global): it is func", refusal(wasi_of("fd_write", kind=kind))
+    )
+
+
+@pytest.mark.parametrize(
+    "module", ["wasi_unstable", "wasi_snapshot_preview", "wasi_snapshot_preview1 ", "Wasi_snapshot_preview1"]
+)
+def test_only_one_module_of_that_name_is_met(module, assembled):
+    imported = scan(wasi_of("sched_yield", module=module, signature=((), ("i32",)))).imports
+    with pytest.raises(ModuleRefused, match=r"^imports `"):
+        check_abi(scan(assembled("pass")).replaced(imports=imported))
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("sock_accept",), "imports WASI `sock_accept`, which a policy cannot have"),
+        (("fd_write\0",), "imports WASI `fd_write\ufffd`, which"),
+        (("fd_write", "path_open", "fd_pread"), "imports WASI `path_open`, `fd_pread`, which"),
+        (
+            ("fd_renumber", "path_open", "fd_pread", "sock_send"),
+            "`fd_renumber`, `path_open`, `fd_pread` and 1 more, which",
+        ),
+    ],
+)
+def test_an_unknown_function_of_wasi_is_refused_by_name(names, sentence):
+    assert sentence in refusal(wasi_of(*names))
 
 
 # --- header and size
@@ -316,11 +362,39 @@ def test_a_core_module_inside_a_component_may_hold_more(what):
 @pytest.mark.parametrize("what", caps.TOGETHER)
 def test_the_core_modules_of_a_component_have_caps_together(what):
     most, each = caps.TOGETHER[what], getattr(caps.NESTED, what)
-    modules = [section(1, TOO_MANY[what](each))] * (most // each)
+    parts = [each] * (most // each) + [most % each] * (most % each > 0)
+    modules = [section(1, TOO_MANY[what](count)) for count in parts]
     scan(composed(*modules), HARD_MAX)
     assert f"has {most + 1:,} {what} in its core modules" in scan_refusal(
         composed(*modules, section(1, TOO_MANY[what](1)))
     )
+
+
+def test_the_custom_sections_of_a_component_and_of_its_modules_count_together():
+    half = custom_of(MIB // 2)
+    scan(composed(half, section(1, CORE_HEADER + half)), HARD_MAX)
+    spread = [section(1, CORE_HEADER + custom_of(MIB // 4))] * 4
+    assert "has 1,048,583 bytes of custom sections" in scan_refusal(composed(custom_of(7), *spread))
+
+
+def test_the_names_of_a_component_have_the_same_cap():
+    for identity, end in ((10, b"\1\0"), (11, b"\1\0\0")):
+        scan(composed(section(identity, vector([b"\0" + name("n" * 65_000) + end]))))
+        assert "limit 65,536" in scan_refusal(composed(section(identity, vector([b"\0" + name("n" * 66_000) + end]))))
+
+
+@pytest.mark.parametrize("slow", SLOWEST)
+def test_what_is_refused_is_refused_quickly(slow):
+    """The bar is 50 ms, and idle machines take 20 for these; the bound is for busy ones, and for the next Python."""
+    data, limits = SLOWEST[slow]()
+
+    def once():
+        begun = time.process_time()
+        with pytest.raises(ModuleRefused):
+            check_abi(scan(data, limits), limits)
+        return time.process_time() - begun
+
+    assert min(once() for _ in range(5)) < 0.25
 
 
 def test_components_nest_eight_deep_and_no_deeper():
@@ -338,8 +412,10 @@ def test_a_component_holds_64_of_each_inside():
 
 
 def test_a_component_has_caps_of_its_own():
-    scan(composed(section(0, name("c")) * 4_000))
-    assert "more than 4,000 component sections" in scan_refusal(composed(section(0, name("c")) * 4_001))
+    scan(composed(section(7, b"\0") * 4_000))
+    assert "more than 4,000 component sections" in scan_refusal(composed(section(7, b"\0") * 4_001))
+    scan(composed(section(0, name("c")) * 256))
+    assert "more than 256 custom sections" in scan_refusal(composed(section(0, name("c")) * 257))
     imported, exported = [[b"\0" + name(str(i)) + b"\1\0" + end for i in range(65)] for end in (b"", b"\0")]
     scan(composed(section(10, vector(imported[1:])), section(11, vector(exported[1:]))))
     assert "more than 64 imports" in scan_refusal(composed(*(section(10, vector([item])) for item in imported)))
@@ -432,7 +508,7 @@ def test_a_name_that_only_looks_like_an_abi_name_is_not_one(near):
 
 
 def test_long_names_are_cut():
-    shape = scan(core((MEMORY, [PAGE]), (EXPORT, [name("\u200b" * 30_000) + b"\x02\x00"])))
+    shape = scan(core((MEMORY, [PAGE]), (EXPORT, [name("\u200b" * 20_000) + b"\x02\x00"])))
     assert list(shape.exports) == ["\ufffd" * (NAME - 1) + "…"]
 
 
@@ -528,7 +604,7 @@ def engine():
     """Everything on that some guest uses: this is about reading, not about refusing."""
     config = wasmtime.Config()
     names = ["threads", "memory64", "multi_memory", "tail_call", "relaxed_simd", "exceptions", "gc", "component_model"]
-    for switch in ["shared_memory", *(f"wasm_{name}" for name in names)]:
+    for switch in ["shared_memory", *(f"wasm_{switch}" for switch in names)]:
         assert isinstance(getattr(wasmtime.Config, switch), property)
         setattr(config, switch, True)
     return wasmtime.Engine(config)
@@ -560,7 +636,7 @@ def seen_by(engine, data):
         imports = tuple(("", shown(n), ENGINE_KINDS[type(item.ty)]) for n, item in found.imports(engine).items())
         return imports, {shown(n): ENGINE_KINDS[type(item.ty)] for n, item in found.exports(engine).items()}
     module = wasmtime.Module(engine, data)
-    imports = tuple((shown(i.module), shown(i.name), in_our_words(i.type).split()[0]) for i in module.imports)
+    imports = tuple((shown(i.module), shown(i.name), in_our_words(i.type)) for i in module.imports)
     return imports, {shown(e.name): in_our_words(e.type) for e in module.exports}
 
 
@@ -666,7 +742,47 @@ def test_random_bytes_are_refused_and_nothing_else_happens(head, tail):
     assert shape_or_none(head + tail) is None
 
 
-@given(number=st.integers(0, 2**32 - 1), size=st.integers(0, 5))
+edges = st.sampled_from([0, 127, 128, 2**14 - 1, 2**14, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**32 - 1])
+number = st.builds(leb, st.integers(0, 2**32 - 1) | edges, st.integers(0, 5))
+
+
+@given(numbers=st.lists(number, max_size=6))
+def test_many_numbers_are_read_as_each_of_them_is(numbers):
+    one_by_one = Reader(b"".join(numbers))
+    assert Reader(b"".join(numbers)).numbers(len(numbers)) == [one_by_one.unsigned(32) for _ in numbers]
+
+
+@example(data=b"\x01\x80\x80\x80\x80\x10", count=2)  # a bit more than 32
+@example(data=b"\x80\x80\x80\x80\x80\x00", count=1)
+@given(data=st.binary(max_size=12) | st.lists(number, max_size=3).map(b"".join), count=st.integers(0, 4))
+def test_what_cannot_be_read_at_once_is_refused_as_one_by_one(data, count):
+    def one_by_one():
+        reader = Reader(data)
+        numbers = [reader.unsigned(32) for _ in range(count)]
+        reader.finish()
+        return numbers
+
+    def said(read):
+        try:
+            return read()
+        except ModuleRefused as refused:
+            return str(refused)
+
+    assert said(lambda: Reader(data).numbers(count)) == said(one_by_one)
+
+
+@given(things=st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 5)), max_size=4), cut=st.integers(0, 3))
+def test_things_are_stepped_over_by_the_size_in_front(things, cut):
+    data = b"".join(leb(len(thing), size) + thing for thing, size in things)
+    reader = Reader(data + b"x")
+    assert reader.sizes(len(things)) == [len(thing) for thing, _ in things]
+    assert reader.left == 1
+    if cut and data[:-cut] != data:
+        with pytest.raises(ModuleRefused, match="is damaged"):
+            Reader(data[:-cut]).sizes(len(things))
+
+
+@given(number=st.integers(0, 2**32 - 1) | edges, size=st.integers(0, 5))
 def test_every_number_of_32_bits_is_read_however_it_is_padded(number, size):
     reader = Reader(leb(number, size))
     assert reader.u32() == number

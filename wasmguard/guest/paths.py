@@ -2,19 +2,22 @@
 
 In this order; the first rule that fails is the fault's reason:
 
-1. Text of 1 to 4,096 bytes in UTF-8. No control, format, surrogate, private or unassigned character (categories C*), no
-   line or paragraph separator (Zl, Zp). NFKC equals NFC, so that nothing looks like a slash or a dot without being one.
+1. Text of 1 to 4,096 bytes in UTF-8. Every character shows itself (`wasmguard.text`): no control, format, surrogate,
+   private or unassigned one, no separator of lines, nothing that case-insensitive file systems skip (variation
+   selectors, fillers), no pile of combining marks. NFKC equals NFC, so that nothing looks like a slash or a dot without
+   being one.
 2. No backslash and no dollar sign. Exactly one slash at the start, and `normpath` leaves it as it is. No component is
    `.` or `..`, starts with `~`, ends with a dot or a blank, or is over 255 bytes.
 3. Below the root, compared with the separator (`/sandboxed` is not below `/sandbox`), and not the root itself.
-4. No component below the root is protected (`PROTECTED`), in whatever case.
+4. No component below the root is protected (`PROTECTED`), whatever its case or its accents, nor a stream of such a file
+   (`.git:x`), nor a short name (`git~1`), by which FAT, NTFS and what serves them find a file of a longer name.
 5. No symlink on the way from the root to the target: then the real path of its folder is the real path of the root and
    the same tail. Folders that do not exist are fine; anything on the way that is no folder is not.
 6. The target is absent or a regular file: no symlink, folder, device, socket.
 
-What this cannot close: a hard link looks like a file, and between this check and the tool's own opening of the file
-anybody may plant a symlink. Windows and macOS have further rules (device names, drive letters, streams) and are not
-claimed.
+What this cannot close: a hard link looks like a file; between this check and the tool's own opening of the file anybody
+may plant a symlink; and whoever may rename the root, or a folder above it, decides where it is. Windows and macOS have
+further rules (device names, drive letters) and are not claimed.
 
 The path is looked at with one `lstat` for each folder that exists: 4 us where `realpath` of path and root takes 20.
 """
@@ -49,16 +52,31 @@ PROTECTED = frozenset(
         ".opencode",
         ".windsurf",
         ".clinerules",
-        # ours
+        # ours; the folder of this name is our configuration, our cache, our state or our code
         "wasmguard.toml",
         ".wasmguard",
+        "wasmguard",
         # what other programs run as soon as somebody works in the folder
         ".git",  # hooks, and settings that name programs
+        ".gitconfig",
+        ".gitmodules",
         ".husky",
         ".envrc",
         ".vscode",  # tasks and settings that name programs
         ".idea",
         ".ssh",  # keys, and settings that name programs
+        ".ripgreprc",  # names a program that agents' searches would start
+        # what a shell runs when it starts, and an agent starts one for every command
+        ".profile",
+        ".bashrc",
+        ".bash_profile",
+        ".bash_login",
+        ".bash_logout",
+        ".zshenv",
+        ".zshrc",
+        ".zprofile",
+        ".zlogin",
+        ".zlogout",
     }
 )
 """Names that no rewrite may lead to, at any depth below the root. Case-folded."""
@@ -80,7 +98,7 @@ def check_within(path: object, root: str) -> None:
     if not path.startswith(root + "/"):
         raise OutsideGrant(f"the path is not below `{root}`: {_shown(path)}")
     tail = path[len(root) + 1 :]
-    if not PROTECTED.isdisjoint(tail.casefold().split("/")):
+    if _meets_protected(tail):
         raise OutsideGrant(f"the path meets a protected name: {_shown(path)}")
     if _way_is_clear(root, tail):
         _check_target(path)
@@ -107,7 +125,7 @@ def _flaw_of_text(path: str) -> str:
         return _LENGTH
     if path.isascii() and path.isprintable():
         return ""
-    if any(category(c)[0] == "C" or category(c) in ("Zl", "Zp") for c in path):
+    if one_line(path, LONGEST_PATH) != path:  # also before `normalize`, which is slow for piles of marks
         return "the path has a character that does not show itself"
     if len(path.encode()) > LONGEST_PATH:
         return _LENGTH
@@ -128,6 +146,24 @@ def _flaw_of_form(path: str) -> str:
         if len(name) > LONGEST_NAME or len(name.encode()) > LONGEST_NAME:
             return f"the path has a component of more than {LONGEST_NAME} bytes"
     return ""
+
+
+def _meets_protected(tail: str) -> bool:
+    """Rule 4."""
+    if not PROTECTED.isdisjoint(tail.casefold().split("/")):
+        return True
+    if tail.isascii() and "~" not in tail and ":" not in tail:
+        return False
+    letters = "".join(c for c in normalize("NFKD", tail) if category(c)[0] != "M")
+    names = letters.upper().casefold().split("/")  # `upper` as well: some file systems compare in capitals, `ı` as `I`
+    return any(name.partition(":")[0] in PROTECTED or _is_short(name) for name in names)
+
+
+def _is_short(name: str) -> bool:
+    """Whether it has the form of a name that was made up for a longer one: at most 8 and 3, and a number."""
+    stem, _, kind = name.partition(".")
+    start, tilde, number = stem.rpartition("~")
+    return bool(start and tilde) and number.isdigit() and len(stem) <= 8 and len(kind) <= 3
 
 
 def _way_is_clear(root: str, tail: str) -> bool:

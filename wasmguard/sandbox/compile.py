@@ -4,8 +4,8 @@ Neither fuel nor time limits reach the compiler, nothing can interrupt it, and i
 out; a module of 100 kB can take minutes and gigabytes. So `wasmguard lock` compiles in a child:
 
 1. Only what starts like a binary module goes there: wasmtime would assemble text.
-2. It is spawned, never forked (a fork after a compile can hang for ever), in a session of its own, with an empty
-   environment and no descriptor but its two pipes.
+2. It is spawned, never forked (a fork after a compile can hang for ever), in a session of its own, with nothing of our
+   environment and no descriptor but its input and its output.
 3. It has limits on processor time, wall clock and address space, and may not write files. At the deadline, and whatever
    else happens here, its whole process group is killed and it is waited for.
 4. Only bytes are taken from it: native code, or one line that says why not. Both are cut.
@@ -41,6 +41,9 @@ _CHILD = (
 )
 
 
+ENVIRONMENT = {"RAYON_NUM_THREADS": "4", "MALLOC_ARENA_MAX": "1"}  # else threads multiply the address space
+
+
 def compiled(module: bytes, setup: Setup, limits: Limits) -> bytes:
     """The native code of *module* for engines of *setup*.
 
@@ -68,7 +71,8 @@ def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
             file.seek(0)
             child = _Child(command, file, limits.compile_wall)
     except OSError as error:
-        raise HostError(f"cannot start the compiler: {error.strerror}: free memory and processes") from None
+        why = (error.strerror or "unknown").lower()
+        raise HostError(f"cannot start the compiler: {why}: free memory and processes") from None
     code, made = child.finished(_most(limits))
     if child.late:
         raise ModuleRefused(f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`")
@@ -91,7 +95,7 @@ class _Child:
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={},
+            env=ENVIRONMENT,
             cwd="/",
             bufsize=0,
             start_new_session=True,

@@ -1,7 +1,8 @@
 """The child process that compiles: it limits itself, reads a module, writes native code or one line, and ends.
 
 1. The limits come first, before a byte of the module is read.
-2. A policy's bytes are compiled as bytes. The only text that is ever assembled here is ours: `wasmguard.sandbox.wasi`.
+2. A policy comes as bytes that wasmtime does not take for text: `wasmguard.sandbox.compile` sees to that. The only text
+   that is ever assembled is ours: `wasmguard.sandbox.wasi`.
 3. Imports and exports are checked as wasmtime sees them, after `wasmguard.sandbox.scan` has read them from the bytes.
    Two independent readers must agree, because the call path does not look at types any more.
 4. No exit handler and no other thread runs at the end. The exit code says what stdout holds: 0 code, 1 a sentence, else
@@ -73,7 +74,9 @@ def _limit(cpu: int, memory: int) -> None:
 
 def _policy(module: bytes, setup: Setup) -> bytes:
     """The code of a policy's module, whose types are what the guest ABI names."""
-    engine = wasmtime.Engine(configuration(setup))
+    config = configuration(setup)
+    config.parallel_compilation = True  # the code is the same; this process never forks, and its group can be killed
+    engine = wasmtime.Engine(config)
     try:
         if setup.kind == "component":
             made = component.Component(engine, module)

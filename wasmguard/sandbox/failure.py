@@ -23,6 +23,7 @@ REFUSED = 2  # an error of the engine that is no trap; phase; the engine's words
 ROOM = 3  # the address that alloc gave, the size that was wanted
 RANGE = 4  # address and length of what evaluate named
 REPORTED = 5  # the error arm of a component, its text
+LAST = REPORTED  # no kind has a higher number
 
 PHASES = ("start", abi.INITIALIZE, abi.ALLOC, abi.EVALUATE, abi.COMPONENT_EXPORT)
 UNKNOWN = 255  # a trap without a number

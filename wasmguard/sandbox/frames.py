@@ -2,8 +2,9 @@
 
 1. Once: the load message. A JSON header, then the native code of the guests one after the other.
 2. Once, back: the report of a cell that is ready, in JSON. From then on it runs guests, and is not believed any more.
-3. For each evaluation: the guest's number and the request; back, what came of it as plain numbers and bytes. A frame
-   that says more than it may, in size or in kind, ends the cell.
+3. For each evaluation: the guest's number, a number that nobody can guess, and the request; back, that second number
+   and what came of it, as plain numbers and bytes. So no reply passes for the reply to another request.
+4. A frame that says more than it may, in size, in kind or in fuel, ends the cell: an honest one never sends it.
 
 Both ends are the same installation, so there is no version in a frame.
 """
@@ -14,35 +15,40 @@ from _socket import MSG_DONTWAIT
 from time import perf_counter_ns
 
 from wasmguard import wire
-from wasmguard.sandbox.failure import TEXT
+from wasmguard.sandbox.failure import LAST, TEXT
+from wasmguard.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from wasmguard.sandbox.failure import Failure
 
+    Head = tuple[int, int | None, int, int, int]
+
 LENGTH = 8  # bytes of a length
 PIECE = 1 << 16  # bytes that are read at once
-SPIN = (
-    100_000  # nanoseconds that a side looks for the next bytes before it sleeps: to be woken takes 20-60 us (2 cores,
-)
-# x86-64, Linux 6.18 in a virtual machine), the other side answers in 20-60, and one event brings several requests
-HEAD = 8  # bytes before a request: the guest's number and the length, 4 bytes each
-REPLY = 29  # bytes before a reply's payload: kind, fuel, two numbers, length
+SPIN = 100_000
+"""Nanoseconds that a side looks for the next bytes before it sleeps: to be woken takes 20-60 us (2 cores, x86-64, Linux
+6.18 in a virtual machine), the other side answers in 20-60, and one event brings several requests."""
+NUMBER = 8  # bytes of what a reply repeats of its request
+HEAD = 8 + NUMBER  # bytes before a request: the guest's number and the length, 4 bytes each, and its own number
+REPLY = 29 + NUMBER  # bytes before a reply's payload: kind, the request's number, fuel, two numbers, length
 ANSWER = 0  # kind of a reply; the others are kinds of `failure`
 NO_FUEL = 2**64 - 1  # nobody could measure it
 U64 = 2**64 - 1
 LARGEST_REPORT = 2**20  # bytes
+SENTENCE = 500  # characters of why something cannot be done
 
 
-def received(channel: socket, most: int, spin: int) -> bytes:
-    """What comes next on *channel*, at most *most* bytes: looked for during *spin* nanoseconds, then waited for.
+def looked(channel: socket, most: int, spin: int) -> bytes:
+    """What comes on *channel* within *spin* nanoseconds, at most *most* bytes.
 
     Raises:
-        OSError: if nothing comes in the time that the channel has.
+        BlockingIOError: if nothing does.
+        OSError: if nothing can.
     """
     most = min(most, PIECE)
     until = perf_counter_ns() + spin
@@ -51,7 +57,15 @@ def received(channel: socket, most: int, spin: int) -> bytes:
             return channel.recv(most, MSG_DONTWAIT)
         except BlockingIOError:
             continue
-    return channel.recv(most)
+    raise BlockingIOError
+
+
+def received(channel: socket, most: int, spin: int) -> bytes:
+    """What comes next on *channel*, at most *most* bytes: looked for during *spin* nanoseconds, then waited for."""
+    try:
+        return looked(channel, most, spin)
+    except BlockingIOError:
+        return channel.recv(min(most, PIECE))
 
 
 def message(header: dict[str, Any], *parts: bytes) -> bytes:
@@ -69,46 +83,76 @@ def header(exactly: Callable[[int], bytes], most: int = LARGEST_REPORT) -> dict[
     length = int.from_bytes(exactly(LENGTH), "big")
     if length > most:
         raise ValueError("a header that is too long")
-    read = wire.read(exactly(length).decode())
+    try:
+        read = wire.read(exactly(length).decode())
+    except RecursionError:
+        raise ValueError("a header that is nested too deep") from None
     if type(read) is not dict:
         raise ValueError("a header that is no object")
     return read
 
 
-def request(guest: int, data: bytes) -> bytes:
-    """The frame that asks *guest*, by its number, about *data*."""
-    return guest.to_bytes(4, "big") + len(data).to_bytes(4, "big") + data
+def ready(report: dict[str, Any], guests: list[str]) -> bytes:
+    """The frame of a cell that is ready: the *report* of its jail, and for each guest why it cannot be asked."""
+    return message({"report": report, "guests": guests})
 
 
-def asked(head: bytes) -> tuple[int, int]:
-    """The guest's number and the length of the request behind *head*."""
-    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:HEAD], "big")
-
-
-def answered(answer: bytes, fuel: int) -> bytes:
-    """The frame of an answer."""
-    return _reply(ANSWER, fuel, 0, 0, answer)
-
-
-def failed(failure: Failure, fuel: int | None) -> bytes:
-    """The frame of an evaluation that failed."""
-    kind, first, second, text = failure
-    return _reply(kind, NO_FUEL if fuel is None else fuel, first, second, text.encode("utf-8", "replace"))
-
-
-def reply(head: bytes, most: int) -> tuple[int, int | None, int, int, int]:
-    """Kind, fuel, two numbers and the payload's length from the *head* of a reply; an answer has at most *most* bytes.
+def told(exactly: Callable[[int], bytes], guests: int) -> tuple[dict[str, Any], list[str]]:
+    """The report of a cell that says it is ready, and why some of so many *guests* cannot be asked.
 
     Raises:
-        ValueError: if it announces more than it may.
+        ValueError: if it is none.
     """
-    kind, fuel, length = head[0], int.from_bytes(head[1:9], "big"), int.from_bytes(head[25:REPLY], "big")
-    if length > (most if kind == ANSWER else 4 * TEXT):
-        raise ValueError("a reply that is too long")
-    first, second = int.from_bytes(head[9:17], "big"), int.from_bytes(head[17:25], "big")
-    return kind, None if fuel == NO_FUEL else fuel, first, second, length
+    said = header(exactly)
+    report, why = said.get("report"), said.get("guests")
+    if type(report) is not dict or not report or type(why) is not list or len(why) != guests:
+        raise ValueError("a report of another shape")
+    if not all(type(reason) is str for reason in (*why, report.get("error", ""))):
+        raise ValueError("a report of other types")
+    report = {name: one_line(said, SENTENCE) if type(said) is str else said for name, said in report.items()}
+    return report, [one_line(reason, SENTENCE) for reason in why]
 
 
-def _reply(kind: int, fuel: int, first: int, second: int, payload: bytes) -> bytes:
+def request(guest: int, number: bytes, data: bytes) -> bytes:
+    """The frame that asks *guest*, by its number, about *data*; the reply repeats *number*."""
+    return b"".join((guest.to_bytes(4, "big"), len(data).to_bytes(4, "big"), number, data))
+
+
+def asked(head: bytes) -> tuple[int, int, bytes]:
+    """The guest's number, the length of the request behind *head*, and what the reply repeats."""
+    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big"), head[8:HEAD]
+
+
+def answered(number: bytes, answer: bytes, fuel: int) -> bytes:
+    """The frame of an answer."""
+    return _reply(number, (ANSWER, 0, 0), answer, fuel)
+
+
+def failed(number: bytes, failure: Failure, fuel: int | None) -> bytes:
+    """The frame of an evaluation that failed."""
+    *said, text = failure
+    return _reply(number, said, text.encode("utf-8", "replace"), NO_FUEL if fuel is None else fuel)
+
+
+def reply(head: bytes, number: bytes, *, most: int, fuel: int) -> Head:
+    """Kind, fuel, two numbers and the payload's length from the *head* of the reply to request *number*; an answer has
+    at most *most* bytes, and nobody burns more than *fuel*.
+
+    Raises:
+        ValueError: if an honest cell would not say that.
+    """
+    if head[1:9] != number:
+        raise ValueError("a reply to something else")
+    kind, burned, length = head[0], int.from_bytes(head[9:17], "big"), int.from_bytes(head[33:REPLY], "big")
+    if kind > LAST or length > (most if kind == ANSWER else 4 * TEXT):
+        raise ValueError("a reply of no known kind, or too long")
+    if burned > fuel and (burned != NO_FUEL or kind == ANSWER):
+        raise ValueError("more fuel than there was")
+    first, second = int.from_bytes(head[17:25], "big"), int.from_bytes(head[25:33], "big")
+    return kind, None if burned == NO_FUEL else burned, first, second, length
+
+
+def _reply(number: bytes, said: Sequence[int], payload: bytes, fuel: int) -> bytes:
+    kind, first, second = said
     numbers = fuel.to_bytes(8, "big") + (first & U64).to_bytes(8, "big") + (second & U64).to_bytes(8, "big")
-    return bytes([kind]) + numbers + len(payload).to_bytes(4, "big") + payload
+    return b"".join((bytes([kind]), number, numbers, len(payload).to_bytes(4, "big"), payload))

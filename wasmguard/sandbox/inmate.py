@@ -1,7 +1,7 @@
 """The cell's side: load the guests, shut this process in, answer.
 
-This runs in a process of its own, which was spawned with an empty environment, or forked from a hook process before
-anything was read. Everything that it will ever need is imported before the jail closes.
+This runs in a process of its own, which was spawned with an empty environment, or forked from a hook process that had
+read its event and nothing of ours. Everything that it will ever need is imported before the jail closes.
 
 What a guest did wrong leaves as numbers (`sandbox.failure`), never as a sentence. Anything else that goes wrong here
 ends the process, and the one that decides takes that for what it is.
@@ -74,21 +74,21 @@ def _loaded(channel: socket, *, follow: bool) -> list[Runs]:
     given = frames.header(lambda size: _exactly(channel, size), LARGEST_LOAD)
     codes = [[_exactly(channel, size) for size in guest["sizes"]] for guest in given["guests"]]
     guests: list[Any] = []
-    told: list[str] = []
+    why: list[str] = []
     try:
         setup = Setup(**given["setup"])
         cell = Cell(given["library"], {setup.kind: setup}, given["slots"], portable=given["portable"])
         for guest, code in zip(given["guests"], codes, strict=True):
-            made, why = _guest(cell, Spec.from_data(guest), code)
+            made, wrong = _guest(cell, Spec.from_data(guest), code) if code else (None, "")
             guests.append(made)
-            told.append(why)
-        room = _size() + _room(setup, given)
-        cell.start_clocks()
-        report = jail.enter(room, follow=follow)
+            why.append(wrong)
+        size = _size()
+        room = size + _room(setup, given) if size else None
+        report = jail.enter(room, channel=channel.fileno(), follow=follow, threads=cell.start_clocks)
     except (HostError, OSError) as error:
-        channel.sendall(frames.message({"report": {"error": str(error)}, "guests": [""] * len(codes)}))
+        channel.sendall(frames.ready({"error": str(error)}, [""] * len(codes)))
         raise EOFError from None
-    channel.sendall(frames.message({"report": report, "guests": told}))
+    channel.sendall(frames.ready(report, why))
     return guests
 
 
@@ -117,23 +117,23 @@ def _size() -> int:
         return 0
 
 
-def _outcome(guests: list[Runs], guest: int, request: bytes) -> bytes:
+def _outcome(guests: list[Runs], guest: int, number: bytes, request: bytes) -> bytes:
     try:
-        return frames.answered(*guests[guest].run(request))
+        return frames.answered(number, *guests[guest].run(request))
     except Failed as failed:
-        return frames.failed(failed.failure, failed.fuel)
+        return frames.failed(number, failed.failure, failed.fuel)
 
 
-def _request(channel: socket, spin: int) -> tuple[int, bytes]:
+def _request(channel: socket, spin: int) -> tuple[int, bytes, bytes]:
     """The next request: most of them arrive in one piece."""
     data = frames.received(channel, frames.PIECE, spin)
     if not data:
         raise EOFError
     if len(data) < frames.HEAD:
         data += _exactly(channel, frames.HEAD - len(data))
-    guest, size = frames.asked(data)
+    guest, size, number = frames.asked(data)
     missing = frames.HEAD + size - len(data)
-    return guest, data[frames.HEAD :] + (_exactly(channel, missing) if missing else b"")
+    return guest, number, data[frames.HEAD :] + (_exactly(channel, missing) if missing else b"")
 
 
 def _exactly(channel: socket, size: int) -> bytes:

@@ -62,7 +62,7 @@ class Cells:
             HostError: if there can be no engine here.
         """
         if name not in self._guests:
-            self._guests[name] = self._loaded(spec, code)
+            self._guests.setdefault(name, self._loaded(spec, code))  # another thread may have been quicker
         return self._guests[name]
 
     def begin(self) -> None:
@@ -102,7 +102,8 @@ class Cells:
 
             size = 1 if self._slots == 1 else max(2, min(self._slots, os.cpu_count() or 2))
             setup = self._setups[kind]
-            self._cells[kind] = Processes(self._library, setup, size, event=self._event, portable=self._portable)
+            made = Processes(self._library, setup, size, event=self._event, portable=self._portable)
+            self._cells.setdefault(kind, made)  # as above
         return self._cells[kind]
 
     def _made_setups(self) -> dict[str, Setup]:

@@ -2,14 +2,17 @@
 
 Four layers, each useful alone. Where one is missing the cell is still a process of its own, and the report says so:
 
-1. rlimits: no core file, no file growth, no new process, no new descriptor, no locked memory, a bound on address space.
-2. prctl: it cannot be traced or dumped, gains no privileges, and dies with the thread that started it, if asked to.
-3. Landlock: no file, no TCP, no abstract Unix socket, no signal to the outside (kernel 5.13, 6.7, 6.12).
-4. seccomp: an allow list of system calls, on all threads; what nobody calls by mistake ends the process.
+1. prctl: it cannot be traced or dumped, gains no privileges, and dies with the thread that started it, if asked to.
+2. Landlock: no file, no TCP, no abstract Unix socket, no signal to the outside (kernel 5.13, 6.7, 6.12).
+3. rlimits: no core file, no file growth, no new process, no new descriptor, no locked memory, a bound on address space.
+4. seccomp: an allow list of system calls, on all threads; what nobody calls by mistake ends the process. It may receive
+   and send on its channel, and nothing that can come along with that: no flag but those that are used, no address, no
+   descriptor.
 
 Landlock and seccomp overlap on purpose: Landlock does not forbid `socket` itself nor `stat`, and a filter cannot look
-at paths. Order matters: import everything, start the clock, load every module, *then* enter. Afterwards nothing can be
-imported or opened, no thread can be started and no memory made executable.
+at paths. Order matters: import everything, load every module, *then* enter. Landlock holds for the thread that asks and
+for those it starts later, so the clock starts inside of it; and before the limits, which allow no thread. Afterwards
+nothing can be imported or opened, no thread can be started and no memory made executable.
 
 The filter is written for x86-64; system calls have other numbers elsewhere.
 """
@@ -28,6 +31,7 @@ except ImportError:  # no Unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38  # linux/prctl.h
@@ -46,7 +50,7 @@ ALLOW, KILL, EPERM = 0x7FFF0000, 0x80000000, 0x00050001
 
 # fmt: off
 ALLOWED = {
-    "recvfrom": 45, "sendto": 44, "close": 3, "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28, "futex": 202,
+    "close": 3, "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28,
     "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sigaltstack": 131, "sched_yield": 24,
     "getpid": 39, "gettid": 186, "exit": 60, "exit_group": 231, "getrandom": 318, "clock_gettime": 228,
     "clock_nanosleep": 230, "nanosleep": 35, "gettimeofday": 96, "restart_syscall": 219,
@@ -62,16 +66,21 @@ KILLED = {
 # fmt: on
 """What no cell calls by mistake: the process ends with SIGSYS, and its parent says so. The rest is refused (EPERM)."""
 
-MMAP, MPROTECT, TGKILL = 9, 10, 234
+MMAP, MPROTECT, TGKILL, SENDTO, RECVFROM, FUTEX = 9, 10, 234, 44, 45, 202
 PROT_EXEC = 4
+RECEIVE_FLAGS, SEND_FLAGS = (0, 0x40), (0,)  # MSG_DONTWAIT; never MSG_OOB, through which CVE-2025-38236 was reached
+SIGABRT = 6
+FUTEX_COMMAND = 0x7F  # without the flags for private futexes and for the clock
+FUTEX_COMMANDS = (0, 1, 9, 10)  # wait, wake, both with a bit set; none of those that know owners (CVE-2014-3153)
 
 
-def enter(room: int, *, follow: bool) -> dict[str, Any]:
+def enter(room: int | None, *, channel: int, follow: bool, threads: Callable[[], None]) -> dict[str, Any]:
     """Shut this process in with all layers that the machine has. Cannot be undone.
 
-    *room* is how many bytes of address space it may have; with *follow* it dies when the thread that started it does.
-    Returns the report that `wasmguard doctor` shows: `landlock` (its ABI, 0 without), `seccomp` (instructions of the
-    filter, 0 without), `limits` (names), `isolation` (`full` or `partial`), `why` (what is missing).
+    *room* is how many bytes of address space it may have (None: nobody can say); *channel* the one descriptor that it
+    may talk through; *threads* starts those that it will need; with *follow* it dies when the thread that started it
+    does. Returns the report that `wasmguard doctor` shows: `landlock` (its ABI, 0 without), `seccomp` (instructions of
+    the filter, 0 without), `limits` (names), `isolation` (`full` or `partial`), `why` (what is missing).
 
     Raises:
         OSError: if a layer that is there refuses. Then no guest may run.
@@ -80,12 +89,14 @@ def enter(room: int, *, follow: bool) -> dict[str, Any]:
     linux = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     if linux:
         _harden(linux, follow=follow)
-        landlock = _landlock(linux)  # takes a descriptor, so before the limits
+        landlock = _landlock(linux)
+    threads()
     limits = _limit(room)
     if linux:
-        seccomp = _seccomp(linux)
+        seccomp = _seccomp(linux, channel)
     missing = [] if landlock else [f"no Landlock in this kernel ({sys.platform})"]
     missing += [] if seccomp else [f"no filter of system calls for this kernel ({sys.platform}, {os.uname().machine})"]
+    missing += [] if "RLIMIT_AS" in limits else ["no bound on memory: mount /proc"]
     return {
         "landlock": landlock,
         "seccomp": seccomp,
@@ -95,13 +106,14 @@ def enter(room: int, *, follow: bool) -> dict[str, Any]:
     }
 
 
-def _limit(room: int) -> list[str]:
+def _limit(room: int | None) -> list[str]:
     """Hard limits; descriptors that are open stay so. Returns the names of those that are in force."""
     if resource is None:
         return []
     wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NPROC": 0, "RLIMIT_MEMLOCK": 0, "RLIMIT_NOFILE": 0}
+    wanted |= {} if room is None else {"RLIMIT_AS": room}
     held = []
-    for name, most in (wanted | {"RLIMIT_AS": room}).items():
+    for name, most in wanted.items():
         what = getattr(resource, name, None)
         if what is None:
             continue
@@ -145,11 +157,11 @@ def _landlock(libc: ctypes.CDLL) -> int:
     return int(abi)
 
 
-def _seccomp(libc: ctypes.CDLL) -> int:
+def _seccomp(libc: ctypes.CDLL, channel: int) -> int:
     """Install the filter on all threads. The number of its instructions, 0 where there can be none."""
     if os.uname().machine != "x86_64" or sys.maxsize < 2**32:
         return 0
-    steps = _filter(os.getpid())
+    steps = _filter(os.getpid(), channel)
     code = ctypes.create_string_buffer(b"".join(steps))
     program = _Program(len(steps), ctypes.addressof(code))
     if libc.syscall(SECCOMP, SET_MODE_FILTER, ctypes.c_ulong(ALL_THREADS), ctypes.byref(program)) == 0:
@@ -165,18 +177,22 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _filter(pid: int) -> list[bytes]:
+def _filter(pid: int, channel: int) -> list[bytes]:
     """Classic BPF over the call's number, architecture and arguments (`struct seccomp_data`)."""
     steps = [_load(4), _step(0x15, X86_64, 1, 0), _give(KILL)]
     steps += [_load(0), _step(0x35, X32, 0, 1), _give(KILL)]
+    # first what every event takes
+    steps += _on(RECVFROM, *_must(0, channel), *_must(3, *RECEIVE_FLAGS), _give(ALLOW))
+    steps += _on(SENDTO, *_must(0, channel), *_must(3, *SEND_FLAGS), *_must(4, 0), *_must(4, 0, half=4), _give(ALLOW))
+    steps += _on(FUTEX, *_must(1, *FUTEX_COMMANDS, mask=FUTEX_COMMAND), _give(ALLOW))
     for number in ALLOWED.values():
         steps += _on(number, _give(ALLOW))
     for number in KILLED.values():
         steps += _on(number, _give(KILL))
     for number in (MMAP, MPROTECT):  # in both the third argument is the protection
         steps += _on(number, _load(_argument(2)), _step(0x45, PROT_EXEC, 0, 1), _give(EPERM), _give(ALLOW))
-    # abort() signals its own process; nobody else may be signalled
-    steps += _on(TGKILL, _load(_argument(0)), _step(0x15, pid, 0, 1), _give(ALLOW), _give(KILL))
+    # abort() signals its own process; nothing else may be signalled, nor itself in another way
+    steps += _on(TGKILL, *_must(0, pid), *_must(2, SIGABRT), _give(ALLOW))
     return [*steps, _give(EPERM)]
 
 
@@ -195,6 +211,14 @@ def _give(action: int) -> bytes:
 
 def _argument(index: int) -> int:
     return 16 + 8 * index  # where its low half stands
+
+
+def _must(index: int, *values: int, mask: int = 0, half: int = 0) -> list[bytes]:
+    """End the process unless the argument at *index* (its high half with *half*) is one of *values*."""
+    steps = [_load(_argument(index) + half), *([_step(0x54, mask)] if mask else [])]  # BPF_ALU | BPF_AND
+    for place, value in enumerate(values):
+        steps.append(_step(0x15, value, len(values) - place, 0))
+    return [*steps, _give(KILL)]
 
 
 def _on(number: int, *then: bytes) -> list[bytes]:

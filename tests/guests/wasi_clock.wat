@@ -1,0 +1,20 @@
+;; Traps unless every clock stands still at one second. Must: pass every time.
+(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_res_get" (func $clock_res_get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\81\a6effect\a4pass")  ;; 13 bytes
+  (func $expect (param $seen i32) (param $wanted i32)
+    (if (i32.ne (local.get $seen) (local.get $wanted)) (then (unreachable))))
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param $size i32) (result i32) (i32.const 1024))
+  (func (export "wasmguard_evaluate") (param $request i32) (param $length i32) (result i64)
+    (call $expect (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 64)) (i32.const 0))
+    (call $expect (i32.load (i32.const 64)) (i32.const 1_000_000_000))
+    (call $expect (i32.load (i32.const 68)) (i32.const 0))
+    (call $expect (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 64)) (i32.const 0))
+    (call $expect (i32.load (i32.const 64)) (i32.const 1_000_000_000))
+    (call $expect (i32.load (i32.const 68)) (i32.const 0))
+    (call $expect (call $clock_res_get (i32.const 0) (i32.const 64)) (i32.const 0))
+    (call $expect (i32.load (i32.const 64)) (i32.const 1))
+    (i64.const 0x10_0000000d)))
