@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wasmguard import places
-from wasmguard.errors import WasmguardError
+from wasmguard.errors import UsageError, WasmguardError
 from wasmguard.version import __version__
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ WIDTH = 80  # columns
 
 
 class FrontDesk(click.Group):
-    """Says every error of ours in one line, and ends with 1."""
+    """Says every error of ours in one line, and ends with 1, or with 2 where the usage was wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -42,7 +42,7 @@ class FrontDesk(click.Group):
         except WasmguardError as error:
             for line in str(error).splitlines():
                 click.echo(f"wasmguard: {line}", err=True)
-            ctx.exit(1)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,6 +128,42 @@ def doctor(config: str | None) -> None:
         click.secho(told(f"{mark:6}{about:15}", sentence), **STYLES[mark])
     if any(mark == "wrong" for mark, _, _ in found):
         raise click.exceptions.Exit(1)
+
+
+@main.command()
+def selftest() -> None:
+    """Attack this machine with hostile policies, and tell what held.
+
+    It takes half a minute. Exit code 1 if something did not hold.
+    """
+    from wasmguard.workshop.selftest import selftest as attacked
+
+    held = True
+    for style, text in attacked():
+        click.secho(text, **STYLES[style])
+        held = held and style != "deny"
+    if not held:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--for", "duration", metavar="TIME", required=True, help="How long: 90s, 10m, 1h; at most 8h.")
+def off(duration: str) -> None:
+    """Let the agent do what it wants for a while, unjudged.
+
+    Works only for you, at a terminal, and is recorded. `wasmguard on` ends it.
+    """
+    from wasmguard.workshop import off as switch
+
+    click.echo(switch.off(duration))
+
+
+@main.command()
+def on() -> None:
+    """End `wasmguard off` now."""
+    from wasmguard.workshop import off as switch
+
+    click.echo(switch.on())
 
 
 @main.command()

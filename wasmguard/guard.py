@@ -12,11 +12,12 @@ from time import perf_counter_ns, time_ns
 from wasmguard import places, plan
 from wasmguard.agents import claude
 from wasmguard.chain import decided
-from wasmguard.decision import Effect, Verdict, refused
+from wasmguard.decision import OURSELVES, Effect, Verdict, refused, settle
 from wasmguard.errors import EventError, GuestFault, PlanStale, WasmguardError
 from wasmguard.event import Event
 from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
 from wasmguard.guest.grants import Grants, answered
+from wasmguard.protection.events import Protection
 from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.text import one_line
 
@@ -44,6 +45,7 @@ class Guard:
         With *eager*, processes load all policies at their start, else only those that the first event concerns.
         """
         self.plan, self.closed, self.cells = locked, False, cells
+        self._protection = Protection.of(locked) if locked.self_protection else None
         encoded = _Encoder()
         self.policies = tuple(Policy(planned, cells, encoded) for planned in locked.policies)
         for policy in self.policies if eager else ():
@@ -89,11 +91,22 @@ class Guard:
                 event = event.replaced()  # what is encoded is kept by identity, and the caller's may change
             else:
                 event = claude.from_mapping(event, time=time_ns() // 1_000_000)
-            return decided(self._concerned(event), event)
+            return self._decided(event)
         except EventError as error:
             return refused(str(error))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not let a tool run
             return refused(f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
+
+    def _decided(self, event: Event) -> Decision:
+        """What the policies amount to; before them, and again about an input that they rewrote, the guard itself."""
+        concerned, protection = self._concerned(event), self._protection
+        if protection and (why := protection.refusal(event)):
+            return refused(why)
+        decision = decided(concerned, event)
+        rewrite = decision.rewrite
+        if protection and rewrite is not None and (why := protection.refusal(event.with_input(rewrite))):
+            return settle([*decision.verdicts, Verdict.failed(OURSELVES, why)])
+        return decision
 
     async def adecide(self, event: Event | Mapping[str, Any]) -> Decision:
         """`decide` in a thread, for callers whose event loop must go on."""

@@ -72,7 +72,7 @@ def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
             child = _Child(command, file, limits.compile_wall)
     except OSError as error:
         why = (error.strerror or "unknown").lower()
-        raise HostError(f"cannot start the compiler: {why}: free memory and processes") from None
+        raise HostError(f"cannot start the compiler: {why}: free memory, processes and room for its file") from None
     code, made = child.finished(_most(limits))
     if child.late:
         raise ModuleRefused(f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from time import time_ns
 
-from wasmguard import places, plan
+from wasmguard import places, plan, switch
 from wasmguard.errors import EventError, PlanStale, WasmguardError
 from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.text import lines, one_line
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Reply = tuple[int, bytes, bytes]
 
 ANSWERED, BLOCKED = 0, 2  # as in `serve.hook`, which imports nothing of ours and is imported by nobody here
+PASSED = b"{}\n"  # no opinion, in every event: what the agent gets while its owner has turned the guard off
 SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
 USAGE = "usage: wasmguard serve [--config PATH]"
 
@@ -36,7 +37,10 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     What takes long is imported after the cell has begun to load its guests.
     """
     try:
-        with _guard(_config(arguments), raw) as guard:
+        option = _config(arguments)
+        if switch.off_until() is not None:
+            return ANSWERED, PASSED, b""
+        with _guard(option, raw) as guard:
             from wasmguard.agents import claude
 
             event = _event(raw, guard.plan.event)

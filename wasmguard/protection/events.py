@@ -1,0 +1,162 @@
+"""Self-protection: what the agent may not do, whatever the policies say, because no policy could judge anything then.
+
+1. A tool that is not known to only read may be given no protected path (`wasmguard.protection.paths`): not in any text
+   of its input, however deep, under whatever key. A tool that moves or deletes may be given no folder with one either.
+2. Texts that are content are no paths: what is written into a file, and whatever has a line feed or more than 4,096
+   characters. A README may say where the configuration is.
+3. A shell command is read as the shell reads it (`wasmguard.protection.shell`).
+4. A change of the agent's settings that switches hooks off, or steers ours, is not applied
+   (`wasmguard.protection.settings`).
+5. Where this fails itself, the call is refused.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wasmguard.event import TOOL_GATES
+from wasmguard.protection.marks import word_set
+from wasmguard.protection.paths import Protected, refusal_to
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from wasmguard.event import Event
+    from wasmguard.plan import Plan
+
+READING = word_set(
+    "Agent AskUserQuestion BashOutput CronDelete CronList EnterPlanMode ExitPlanMode ExitWorktree Glob Grep KillBash"
+    " KillShell LS LSP ListMcpResources ListMcpResourcesTool NotebookRead Read ReadMcpResource ReadMcpResourceTool"
+    " SendMessage Skill Task TaskCreate TaskGet TaskList TaskOutput TaskStop TaskUpdate TodoRead TodoWrite ToolSearch"
+    " WebFetch WebSearch"
+)
+"""Tools that write no file that their input names. What they start (an agent, a skill) asks us about each call."""
+
+SHELLS = frozenset({"Bash", "Monitor"})
+POWER_SHELLS = frozenset({"PowerShell"})
+COMMANDS = frozenset({"command", "cmd", "shell_command"})
+"""Keys whose text is a command line, in any tool."""
+
+CONTENT = word_set(
+    "content contents old_string new_string new_source old_str new_str old_text new_text oldText newText file_text"
+    " insert_text text body description message prompt title query"
+)
+"""Keys whose text is content, in any tool."""
+
+TAKING = (
+    "move",
+    "rename",
+    "delete",
+    "remove",
+    "rmdir",
+    "trash",
+    "unlink",
+    "symlink",
+    "erase",
+    "wipe",
+    "purge",
+    "mount",
+)
+"""What is in the name of a tool that takes a folder with all that is in it."""
+
+LONGEST_PATH = 4_096  # characters: PATH_MAX of Linux
+MOST_TEXTS = 2_000  # texts of one input that can be paths: each costs 10 us to look up
+MOST_VALUES = 200_000  # values of one input
+
+
+class Protection:
+    """The self-protection of one plan. One serves many threads and sessions."""
+
+    def __init__(self, locked: Plan, environ: Mapping[str, str] = os.environ) -> None:
+        self._plan, self._environ = locked, environ
+        self._paths: Protected | None = None
+
+    @classmethod
+    def of(cls, locked: Plan) -> Protection:
+        """The protection of the files that *locked* names, and of this user's."""
+        return cls(locked)
+
+    def refusal(self, event: Event) -> str:
+        """Why *event* may not happen, in one line; empty if nothing speaks against it. Never raises."""
+        try:
+            if event.name in TOOL_GATES:
+                tool = event.tool or ""
+                return "" if tool in READING else self._tool(tool, event)
+            if event.name == "ConfigChange":
+                from wasmguard.protection.settings import refusal
+
+                return refusal(event.fields, self._protected, _cwd(event))
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not open the door (rule 5)
+            return f"self-protection failed: {type(error).__name__}: please report it"
+        return ""
+
+    @property
+    def _protected(self) -> Protected:
+        """The protected paths, looked up when the first call needs them."""
+        if self._paths is None:
+            self._paths = Protected.of(self._plan, self._environ)
+        return self._paths
+
+    def _tool(self, tool: str, event: Event) -> str:
+        cwd, paths, takes = _cwd(event), self._protected, _takes(tool)
+        texts = 0
+        for key, text in _texts(event.input):
+            if key in COMMANDS and (refused := self._command(tool, text, cwd)):
+                return refused
+            if key in CONTENT or len(text) > LONGEST_PATH or "\n" in text or not _is_local(text):
+                continue
+            texts += 1
+            if texts > MOST_TEXTS:
+                return f"the call has more than {MOST_TEXTS:_} texts that could be paths: split it"
+            if found := paths.found(text, cwd):
+                return refusal_to("write", found, paths.why(found))
+            if takes and (held := paths.above(text, cwd)):
+                return refusal_to("move or delete", text, f"which holds `{held}`")
+        return ""
+
+    def _command(self, tool: str, text: str, cwd: str) -> str:
+        from wasmguard.protection import shell
+
+        judge = shell.power_shell_refusal if tool in POWER_SHELLS else shell.refusal
+        return judge(text, self._protected, cwd)
+
+
+def _texts(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text in *given* with the key it stands under; keys are texts too.
+
+    Raises:
+        ValueError: if there are too many values.
+    """
+    waiting: list[tuple[str, Any]] = [("", given)]
+    for _ in range(MOST_VALUES):
+        if not waiting:
+            return
+        key, value = waiting.pop()
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, dict):
+            for inner, below in value.items():
+                if "/" in inner or "." in inner:  # as in `{"files": {"/a/path": "content"}}`
+                    yield "", inner
+                waiting.append((inner, below))
+        elif isinstance(value, (list, tuple)):
+            waiting.extend((key, below) for below in value)
+    raise ValueError("the input has too many values")
+
+
+def _is_local(text: str) -> bool:
+    """Whether *text* can name a file of this machine: no address of another."""
+    return "://" not in text or text[:7].lower() == "file://"
+
+
+def _takes(tool: str) -> bool:
+    name = tool.lower()
+    return any(act in name for act in TAKING)
+
+
+def _cwd(event: Event) -> str:
+    """The folder that the agent is in."""
+    given = event.fields.get("cwd")
+    return given.partition("\0")[0] if isinstance(given, str) and given[:1] == "/" else os.getcwd()
