@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from wasmguard import Effect, Event, Guard
-from wasmguard.errors import ConfigError, ModuleChanged, PlanStale
+from wasmguard.errors import ConfigError, ModuleChanged, PlanStale, Ungranted
 from wasmguard.guard import _matches
 from wasmguard.sandbox import call
 
@@ -249,3 +249,40 @@ def test_a_guard_that_may_not_lock_refuses_what_was_never_locked(configured):
         Guard.load(path, may_lock=False)
     Guard.load(path)
     assert Guard.load(path, may_lock=False).decide(WRITE).effect is Effect.PASS
+
+
+def test_no_tool_may_write_what_the_guard_rests_on(configured, own_home):
+    path = configured("pass")
+    with Guard.load(path) as guard:
+        for target in (path, own_home / "wasmguard" / "key", path.parent / ".claude" / "settings.json"):
+            decision = guard.decide(WRITE | {"tool_input": {"file_path": str(target), "content": "x"}})
+            assert decision.effect is Effect.DENY
+            assert decision.reason.startswith("wasmguard: the agent may not write")
+
+
+def test_a_rewrite_may_not_lead_there_either(configured, monkeypatch):
+    """The root of a grant may hold a file of the guard whose name is on no list."""
+    grant = {'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
+    path = configured("rewrite_constant", rewrite_constant=grant)
+    monkeypatch.setattr("wasmguard.places.config_dir", lambda *_: "/sandbox/moved")
+    with Guard.load(path) as guard:
+        decision = guard.decide(WRITE)
+    assert (decision.effect, decision.rewrite) == (Effect.DENY, None)
+    assert "wasmguard: the agent may not write `/sandbox/moved`" in decision.reason
+
+
+def test_an_owner_may_do_without_self_protection(configured):
+    path = configured("pass")
+    path.write_text("self_protection = false\n" + path.read_text())
+    with Guard.load(path) as guard:
+        assert guard.decide(WRITE | {"tool_input": {"file_path": str(path), "content": "x"}}).effect is Effect.PASS
+
+
+def test_a_deny_that_breaks_its_grants_is_no_less_than_a_deny(configured, monkeypatch):
+    path = configured("deny", deny={"on_fault": '"ask"'})
+
+    def ungranted(*_):
+        raise Ungranted("it remembers a `state`")
+
+    monkeypatch.setattr("wasmguard.guard.answered", ungranted)
+    assert Guard.load(path).decide(WRITE).effect is Effect.DENY

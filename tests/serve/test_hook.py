@@ -20,6 +20,7 @@ import pytest
 
 from tests.agents.claude_rules import validate
 from tests.serve.host import HOOK, INPUT, ROOT, SERVE, Host, ended, event, send, wire
+from wasmguard import switch
 from wasmguard.event import STOPPING
 
 MOVED = {"file_path": "/sandbox/moved", "content": "x"}
@@ -705,6 +706,31 @@ def test_a_broken_installation_does_not_keep_an_agent_running(host, module, name
 def test_a_broken_installation_is_not_lured_by_the_input(host, module):
     program = SERVE.replace("from wasmguard", f"sys.modules[{module!r}] = None; from wasmguard")
     assert host.hook(LURED, program=program).code == 2
+
+
+# The owner may turn it off.
+
+
+def test_while_its_owner_has_it_off_nothing_is_judged(host, monkeypatch):
+    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(host.home))
+    switch.switch_off(60)
+    try:
+        assert said_nothing(host.hook(wire(tool_name="Refused")))
+    finally:
+        switch.switch_on()
+    assert "refuses" in reason_of(host.hook(wire(tool_name="Refused")))
+
+
+def test_a_mark_that_was_not_written_with_the_owners_key_does_not_turn_it_off(host):
+    mark = host.home / ".local/state/wasmguard/plans/off"
+    mark.write_bytes(b'{"start":0,"end":9999999999}')
+    mark.chmod(0o600)
+    try:
+        assert "refuses" in reason_of(host.hook(wire(tool_name="Refused")))
+    finally:
+        mark.unlink()
 
 
 # Stop events that cannot be understood are not held up either, as long as they can be told.
