@@ -215,7 +215,7 @@ def _name_of(source: str, setup: Setup, what: str = "code") -> str:
     """The cache's name for what was made of *source*: other wasmtime, machine or settings, another name."""
     from importlib.metadata import version
 
-    made = f"{source} {version('wasmtime')} {platform.machine()} {setup.identity}"
+    made = f"stripped {source} {version('wasmtime')} {platform.machine()} {setup.identity}"
     return f"{hashlib.sha256(made.encode()).hexdigest()[:40]}.{what}"
 
 

@@ -25,6 +25,7 @@ from wasmguard.guest import abi
 from wasmguard.sandbox import wasi
 from wasmguard.sandbox.engine import Setup
 from wasmguard.sandbox.portable import configuration
+from wasmguard.sandbox.strip import stripped
 from wasmguard.text import one_line
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _policy(module: bytes, setup: Setup) -> bytes:
     """The code of a policy's module, whose types are what the guest ABI names."""
     config = configuration(setup)
     config.parallel_compilation = True  # the code is the same; this process never forks, and its group can be killed
-    engine = wasmtime.Engine(config)
+    engine, module = wasmtime.Engine(config), stripped(module)
     try:
         if setup.kind == "component":
             made = component.Component(engine, module)

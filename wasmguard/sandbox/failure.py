@@ -62,7 +62,7 @@ class Runs:
         Raises:
             Failed: if it gave none.
         """
-        raise NotImplementedError
+        raise TypeError("the kind of guest decides")
 
     def evaluate(self, request: bytes) -> tuple[bytes, int]:
         """The guest's answer to *request*, and the fuel it took.
