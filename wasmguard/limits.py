@@ -50,8 +50,8 @@ class Limits(Value):
     decoder."""
 
     compile_cpu: int = 15
-    """Seconds of processor time for the compiler, of all its threads. Rust 0.07, Go 6, JavaScript 1-5, Python 26; compile
-    bombs take minutes."""
+    """Seconds of processor time for the compiler, of all its threads. Rust 0.07, Go 6, JavaScript 1-5, Python 26;
+    compile bombs take minutes."""
 
     compile_wall: int = 9
     """Seconds until the compiler is killed: a bomb is refused within 10. Go takes 1.8 on four cores, 6 on one."""

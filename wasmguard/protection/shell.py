@@ -4,8 +4,8 @@ A command line is read simple command by simple command, in the order in which t
 `cd` leads to and the variables that were given plain values. It is refused if it
 
 1. redirects output to a protected path;
-2. names a protected path to a command that is not known to only read it (`wasmguard.protection.commands`), or copies onto
-   one, or finds one to change it;
+2. names a protected path to a command that is not known to only read it (`wasmguard.protection.commands`), or copies
+   onto one, or finds one to change it;
 3. removes, moves or replaces a folder in which one lies;
 4. hands an interpreter code that spells one out, in its arguments or on its standard input;
 5. changes the guard itself, or starts an agent without its hooks (`wasmguard.protection.own`);

@@ -1,10 +1,9 @@
 """The same evaluations through wasmtime's public Python API: for components, as fallback, and as the tests' oracle.
 
 A core module gets the same answer, fuel and fault from here as from `call`, more slowly: `WASMGUARD_PORTABLE=1` chooses
-it, and `tests/sandbox/test_differential.py` asks both about every guest there is. Components run only here.
+it, and `tests/sandbox/test_portable.py` asks both about every guest there is. Components run only here.
 
-A trap inside a component arrives as `WasmtimeError`, not as `Trap`, and its code only as text in the message; the error
-arm of a component's result arrives as `str`, it is not raised.
+A trap inside a component arrives as `WasmtimeError`, not as `Trap`, and its code only as text in the message.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from wasmguard.guest import abi
 from wasmguard.sandbox import traps as c
 from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, SHIM_AND_FIXUP, START, TABLE, U32, U64
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
-from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, REPORTED, ROOM, TRAP, UNKNOWN, Failed, Runs
+from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, ROOM, TRAP, UNKNOWN, Failed, Runs
+from wasmguard.sandbox.lift import evaluated
 from wasmguard.text import one_line
 
 if TYPE_CHECKING:
@@ -169,12 +169,7 @@ class ComponentGuest(_Portable):
         evaluate = instance.get_func(store, abi.COMPONENT_EXPORT)
         if evaluate is None:
             raise CacheError(f"the compiled component lost its export `{abi.COMPONENT_EXPORT}`: run `wasmguard lock`")
-        said = self._done(IN_COMPONENT, lambda: evaluate(store, request))
-        if isinstance(said, str):
-            raise Failed(REPORTED, text=said)
-        if not 0 < len(said) <= self._answer:
-            raise Failed(RANGE, 0, len(said))
-        return bytes(said)
+        return bytes(self._done(IN_COMPONENT, lambda: evaluated(evaluate, store, request, self._answer)))
 
 
 def _loaded(deserialize: Callable[[wasmtime.Engine, bytes], Any], engine: PortableEngine, code: bytes) -> Any:

@@ -11,13 +11,13 @@ import os
 import shutil
 import tempfile
 import textwrap
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wasmguard.agents import claude
 from wasmguard.decision import Effect
 from wasmguard.guard import Guard
 from wasmguard.lock import lock
+from wasmguard.own_home import home_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,18 +49,6 @@ def demonstration() -> Iterator[tuple[str, str]]:
                     for _ in range(WARM_UP):  # what is shown is a warm decision
                         guard.decide(event)
                     yield from _call(number, event, guard.decide(event))
-
-
-@contextmanager
-def home_in(folder: str) -> Iterator[None]:
-    """Cache and state in *folder* meanwhile, whatever platform's variables name them."""
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"), folder))
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _recorded(tool: str) -> Event:

@@ -18,9 +18,10 @@ from wasmguard.decision import Effect
 from wasmguard.errors import WasmguardError
 from wasmguard.guard import Guard
 from wasmguard.lock import lock
+from wasmguard.own_home import home_in
 from wasmguard.sandbox.isolation import THREAD
 from wasmguard.version import __version__
-from wasmguard.workshop.demo import RECORDED, home_in
+from wasmguard.workshop.demo import RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""The hostile suite: policies that attack, and what must become of each."""
