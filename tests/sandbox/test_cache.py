@@ -1,5 +1,6 @@
 """The private cache under tampering: whatever was changed, it is not read."""
 
+import fcntl
 import os
 import signal
 import stat
@@ -366,14 +367,26 @@ def test_a_temporary_file_that_was_planted_is_not_written_to(vault, tmp_path, mo
     temporary = path(vault, f".a.code.{os.getpid()}.00000000")
     if planted == "link":
         os.symlink(tmp_path / "theirs", temporary)
-    elif planted == "pipe":
-        os.mkfifo(temporary)
+        with alarm(5), pytest.raises(CacheError, match="file exists"):
+            vault.write("a.code", b"new")
+        assert vault.read("a.code") == b"native code"
     else:
-        os.close(os.open(temporary, os.O_CREAT, 0o666))
-    with alarm(5), pytest.raises(CacheError, match="file exists"):
-        vault.write("a.code", b"new")
+        os.mkfifo(temporary) if planted == "pipe" else os.close(os.open(temporary, os.O_CREAT, 0o666))
+        with alarm(5):
+            vault.write("a.code", b"new")  # nobody writes it any more, so it is cleared away first
+        assert vault.read("a.code") == b"new"
     assert not (tmp_path / "theirs").exists()
-    assert vault.read("a.code") == b"native code"
+
+
+def test_what_a_killed_writer_left_behind_is_cleared_away_and_what_is_being_written_is_not(vault):
+    left, writing = path(vault, ".a.code.1.00000000"), path(vault, ".a.code.2.00000000")
+    for name in (left, writing):
+        with open(name, "wb") as file:
+            file.write(MAGIC)
+    with open(writing, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        vault.write("a.code", b"new")
+        assert (os.path.exists(left), os.path.exists(writing)) == (False, True)
 
 
 def test_a_hard_link_elsewhere_changes_nothing(vault, tmp_path):

@@ -82,6 +82,8 @@ class Vault:
             CacheError: if it cannot be written; the old file is then still there.
         """
         self._ensure_key()
+        for folder in (self.folder, self.key_folder):
+            _clear(folder)
         _write(self.folder, name, MAGIC + self._mac(name, data) + data)
 
     def _mac(self, name: str, data: bytes) -> bytes:
@@ -210,9 +212,9 @@ def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
     private_folder(folder)
     directory, temporary = _opened_folder(folder), f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC, 0o600, dir_fd=directory)
+        file = _locked(temporary, directory)
         try:
-            with open(file, "wb") as stream:
+            with open(file, "wb", closefd=False) as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(file)
@@ -223,9 +225,45 @@ def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
         except BaseException:
             os.unlink(temporary, dir_fd=directory)
             raise
+        finally:
+            os.close(file)
         os.fsync(directory)
     except OSError as error:
         raise CacheError(f"cannot write `{os.path.join(folder, name)}`: {_why(error)}: make room there") from None
+    finally:
+        os.close(directory)
+
+
+def _locked(name: str, directory: int) -> int:
+    """A descriptor of the new file *name*, whose lock says that somebody still writes it."""
+    import fcntl
+
+    while True:
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC, 0o600, dir_fd=directory)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:  # else somebody cleared it away before it was locked
+            return file
+        os.close(file)
+
+
+def _clear(folder: str) -> None:
+    """Take away what writers left behind that were killed."""
+    import fcntl
+    from contextlib import suppress
+
+    if not os.path.lexists(folder):
+        return
+    directory = _opened_folder(folder)
+    try:
+        for name in os.listdir(directory):
+            if name.startswith("."):
+                with suppress(OSError):
+                    file = os.open(name, os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _NONBLOCK, dir_fd=directory)
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        os.unlink(name, dir_fd=directory)
+                    finally:
+                        os.close(file)
     finally:
         os.close(directory)
 

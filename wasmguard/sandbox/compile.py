@@ -36,7 +36,10 @@ MAGIC = b"\0asm"
 SAID = 300  # characters of the child's own sentence
 CHUNK = 1 * MIB
 _CHILD = (
-    "import sys, json; given = json.loads(sys.argv[1]); sys.path[:0] = given['path'];"
+    "import ctypes, json, os, sys; given = json.loads(sys.argv[1]);"
+    "sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9);"  # PR_SET_PDEATHSIG, SIGKILL: before it can hang
+    "os.getppid() == given['parent'] or os._exit(3);"
+    "sys.path[:0] = given['path'];"
     "from wasmguard.sandbox.compiler import child; child(given)"
 )
 
@@ -64,7 +67,7 @@ def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
         HostError: if it cannot be run here.
     """
     given = {"what": what, "setup": setup.as_dict(), "cpu": limits.compile_cpu, "memory": limits.compile_memory}
-    command = [sys.executable, "-I", "-c", _CHILD, json.dumps(given | {"path": _roots()})]
+    command = [sys.executable, "-I", "-c", _CHILD, json.dumps(given | {"path": _roots(), "parent": os.getpid()})]
     try:
         with tempfile.TemporaryFile() as file:
             file.write(module)
@@ -73,6 +76,7 @@ def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
     except OSError as error:
         why = (error.strerror or "unknown").lower()
         raise HostError(f"cannot start the compiler: {why}: free memory, processes and room for its file") from None
+    before = _processor_time()
     code, made = child.finished(_most(limits))
     if child.late:
         raise ModuleRefused(f"takes more than {limits.compile_wall} s to compile: raise `limits.compile_wall`")
@@ -80,7 +84,9 @@ def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:
         raise ModuleRefused(f"becomes more than {_most(limits):,} bytes of code: build it smaller")
     if code == 0 and made:
         return made
-    if code == 1 and not made:
+    if code in (-9, -15) and _processor_time() - before < limits.compile_cpu - 1:
+        raise HostError(f"the compiler was ended by signal {-code}, and not for its limits: free memory, try again")
+    if code in (0, 1) and not made:
         raise HostError("the compiler does not run here: reinstall wasmguard")
     raise ModuleRefused(_reason(code, made, limits))
 
@@ -135,6 +141,12 @@ class _Child:
                 self._process.kill()
         except (ProcessLookupError, PermissionError):  # macOS says the second of a process that has ended
             pass
+
+
+def _processor_time() -> float:
+    """Seconds that the children took that have ended."""
+    took = os.times()
+    return took.children_user + took.children_system
 
 
 def _most(limits: Limits) -> int:

@@ -22,6 +22,7 @@ import sys
 from _functools import partial  # type: ignore[import-not-found]  # `functools` brings more than a hook needs
 
 from wasmguard.errors import CellDied, HostError, WasmguardError
+from wasmguard.limits import DEFAULT, MIB
 from wasmguard.sandbox import frames
 from wasmguard.sandbox.child import Child
 from wasmguard.sandbox.failure import fault
@@ -45,6 +46,8 @@ READY = 15.0  # seconds until a cell is ready: large components take one to load
 SLOTS = 2  # of a cell's pool; it serves one event at a time. One: no pool, for a process that decides one event
 DEATHS = 3  # in a row, and a policy is broken
 SHORTEST, LONGEST = 0.5, 5.0  # seconds that an answer may take, whatever the clock of a policy is
+CARRIED = 32 * MIB  # bytes a second: what more than the usual 4 MiB of a request gives on top of the deadline
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CHANNEL = 3  # the descriptor of a cell's socket
 
 _SPAWNED = (
@@ -107,9 +110,10 @@ class Processes:
 
     def _answered(self, place: Place, guest: ProcessGuest, request: bytes) -> Reply:
         cell, number = self._live(place, guest), os.urandom(frames.NUMBER)
+        seconds = guest.deadline + max(0, len(request) - DEFAULT.event) / CARRIED
         try:
             cell.clean = False
-            cell.within(guest.deadline)
+            cell.within(seconds)
             cell.send(frames.request(guest.number, number, request))
             said = cell.receive(frames.REPLY, frames.PIECE)
             head = frames.reply(said, number, most=guest.answer, fuel=guest.limits.fuel)
@@ -121,7 +125,7 @@ class Processes:
             return head, said[frames.REPLY :]
         except TimeoutError:
             place.end()
-            raise CellDied(f"its cell gave no answer in {guest.deadline:.1f} s and was killed") from None
+            raise CellDied(f"its cell gave no answer in {seconds:.1f} s and was killed") from None
         except OSError:
             raise CellDied(f"its cell {place.end(dying=True)}") from None
         except ValueError:
@@ -273,6 +277,7 @@ def _forked() -> Child:
 def _become(channel: int) -> None:
     """The child's life after a fork: it keeps its channel, and nothing that it could know."""
     try:
+        _die_with_parent()
         os.dup2(channel, CHANNEL)
         empty = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
@@ -285,6 +290,14 @@ def _become(channel: int) -> None:
         live(CHANNEL, follow=True)
     finally:
         os._exit(70)  # EX_SOFTWARE
+
+
+def _die_with_parent() -> None:
+    """Or a cell that hangs before its jail closes would stay when the process that asks it is killed."""
+    if sys.platform == "linux":
+        import ctypes  # the cell needs it anyway
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _spawned(*, with_packages: bool) -> Child:

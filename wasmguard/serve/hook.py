@@ -30,7 +30,7 @@ else:
 
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
 DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
-REFUSAL = 3  # seconds to say no; then it is said without naming the event
+REFUSAL = 2  # seconds to say no; then it is said without naming the event
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
 NOTHING = b"{}\n"  # no opinion
@@ -118,7 +118,7 @@ def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
     if not hasattr(os, "fork"):
         return decide()
     reading, writing = os.pipe()
-    child, frame = 0, bytearray()
+    child, frame, wall = 0, bytearray(), os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would leave the child alone, and us hanging
     try:
         child = os.fork()
@@ -128,6 +128,8 @@ def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
         os.close(writing)
         _read(reading, frame)
     except BaseException:
+        if os.getpid() != wall:  # the child, before it came to its work: two answers would be none
+            os._exit(70)  # EX_SOFTWARE
         if child:
             os.kill(child, signal.SIGKILL)
         raise
@@ -205,6 +207,7 @@ def _finish(out: int, raw: bytearray, reply: Reply) -> NoReturn:
     try:
         _write(out, answer)
     except BaseException:  # noqa: BLE001  # an answer that nobody can read is no answer
+        _hurry()
         _, answer, complaint = _refusal(raw, "its answer cannot be written to standard output: give it a pipe")
         code = ANSWERED if answer == NOTHING else BLOCKED  # where nothing can be stopped, silence says the same
     try:
