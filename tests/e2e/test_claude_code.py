@@ -7,6 +7,7 @@ import json
 import site
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -190,22 +191,32 @@ def test_a_stop_hook_that_cannot_decide_lets_the_agent_stop(owner):
     assert outcome.returncode == 0
 
 
-KILL_SWITCH = """mkdir -p $PROJECT/.claude; echo '{"disableAllHooks": true}' > $PROJECT/.claude/settings.local.json"""
+KILL_SWITCH = """mkdir -p .claude; echo '{"disableAllHooks": true}' > .claude/settings.local.json"""
+HIDDEN = f"echo {b64encode(KILL_SWITCH.encode()).decode()} | base64 -d | sh"  # no reader of commands can see that
+TRUSTING = "self_protection = false\n"
+PROTECTED = ""
 
 
-@pytest.mark.parametrize("guarded", [False, True])
-def test_the_kill_switch_of_the_client_cannot_be_thrown_in_mid_session(owner, guarded):
-    """Without a ConfigChange hook it can: the first case shows that the second one tests something."""
-    owner.locks(REDIRECT + policy(owner.guest("deny"), events='["ConfigChange"]'))
+@pytest.mark.parametrize(
+    ("top", "command", "events", "thrown"),
+    [
+        pytest.param(TRUSTING, KILL_SWITCH, ("PreToolUse",), True, id="unprotected"),
+        pytest.param(PROTECTED, KILL_SWITCH, ("PreToolUse",), False, id="the command is denied"),
+        pytest.param(PROTECTED, HIDDEN, ("PreToolUse",), True, id="hidden"),
+        pytest.param(PROTECTED, HIDDEN, ("PreToolUse", "ConfigChange"), False, id="hidden, the change is denied"),
+    ],
+)
+def test_the_kill_switch_of_the_client_cannot_be_thrown_in_mid_session(owner, top, command, events, thrown):
+    """Where nobody stops it, it can: those cases show that the others test something."""
+    owner.locks(top + REDIRECT)
     script = [
-        [{"tool": "Bash", "input": {"command": KILL_SWITCH, "description": "d"}}],
+        [{"tool": "Bash", "input": {"command": command, "description": "d"}}],
         [{"sleep": 2}, *WRITE[0]],
         END,
     ]
-    events = ("PreToolUse", "ConfigChange") if guarded else ("PreToolUse",)
     outcome = owner.runs(script, "--permission-mode", "bypassPermissions", events=events)
     written = {name for name in outcome.files() if not name.startswith("project")}
-    assert written == {in_sandbox(outcome, "x") if guarded else "data/x"}
+    assert written == {"data/x" if thrown else in_sandbox(outcome, "x")}
 
 
 # Whatever happens to the guard.
