@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
-from wasmguard.limits import DEFAULT, MIB, ROOMY
-from wasmguard.sandbox import process
+from wasmguard.limits import DEFAULT, MIB
+from wasmguard.sandbox import compiler, process
 from wasmguard.sandbox.bindings import find
-from wasmguard.sandbox.child import Child
-from wasmguard.sandbox.compile import compiled
+from wasmguard.sandbox.child import Child, pair
 from wasmguard.sandbox.engine import Setup
 from wasmguard.sandbox.scan import check_abi, scan
 from wasmguard.sandbox.spec import Spec
@@ -23,12 +23,19 @@ PATIENT = DEFAULT.replaced(clock=2_000)  # so that fuel fires first on a busy ma
 
 
 def natively(module, limits=DEFAULT):
-    """What a cell is told about a guest, and its native code."""
+    """What a cell is told about a guest, and its native code. They are harmless to compile: no child does it."""
     shape = scan(module)
     check_abi(shape)
     setup = Setup(kind=shape.kind, reservation=max(limits.memory, 16 * MIB), stack=limits.stack)
-    code = (compiled(module, setup, ROOMY), *(compiled_inert(setup, ROOMY) if shape.wasi else ()))
-    return Spec(kind=shape.kind, limits=limits, answer=limits.answer, wasi=shape.wasi), code
+    code = compiler._policy(module, setup)
+    inert = around(setup) if shape.wasi else ()
+    return Spec(kind=shape.kind, limits=limits, answer=limits.answer, wasi=shape.wasi), (code, *inert)
+
+
+@cache
+def around(setup):
+    """The modules around a policy that imports WASI."""
+    return compiled_inert(setup, DEFAULT)
 
 
 def processes(size=2, *, event=4 * MIB, portable=False, **setup):
@@ -68,7 +75,7 @@ def gone(pid, seconds=5.0):
 
 def lying(program):
     """What stands for `process._spawned`: a cell that speaks the protocol, and does what *program* says."""
-    ours, theirs = process._socket.socketpair()
+    ours, theirs = pair()
     with open(os.devnull, "rb+") as empty:
         standard = [(os.POSIX_SPAWN_DUP2, empty.fileno(), number) for number in (0, 1)]
         pid = os.posix_spawn(

@@ -31,7 +31,7 @@ class Child:
     """One cell process, and the parent's end of the channel to it."""
 
     def __init__(self, pid: int, channel: _socket.socket) -> None:
-        channel.setblocking(False)
+        """Take over the process *pid*, and *channel*, which does not block: see `pair`."""
         self.pid, self._channel, self._owner = pid, channel, os.getpid()
         self._until, self._how = 0.0, ""
         self.clean = True
@@ -133,6 +133,13 @@ class Child:
         if left <= 0:
             raise TimeoutError
         return left
+
+
+def pair() -> tuple[_socket.socket, _socket.socket]:
+    """Both ends of a channel: the parent's, which does not block, and the cell's."""
+    ours, theirs = _socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
 
 
 def _ending(status: int) -> str:

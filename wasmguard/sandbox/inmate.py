@@ -82,8 +82,7 @@ def _loaded(channel: socket, *, follow: bool) -> list[Runs]:
             made, wrong = _guest(cell, Spec.from_data(guest), code) if code else (None, "")
             guests.append(made)
             why.append(wrong)
-        size = _size()
-        room = size + _room(setup, given) if size else None
+        room = _room(setup, given)
         report = jail.enter(room, channel=channel.fileno(), follow=follow, threads=cell.start_clocks)
     except (HostError, OSError) as error:
         channel.sendall(frames.ready({"error": str(error)}, [""] * len(codes)))
@@ -108,15 +107,6 @@ def _room(setup: Setup, given: dict[str, Any]) -> int:
     return HEADROOM + COPIES * int(given["event"]) + memories * (setup.reservation + 2 * GUARD)
 
 
-def _size() -> int:
-    """Bytes of address space that this process has now; 0 where nobody says."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
 def _outcome(guests: list[Runs], guest: int, number: bytes, request: bytes) -> bytes:
     try:
         return frames.answered(number, *guests[guest].run(request))
@@ -132,20 +122,22 @@ def _request(channel: socket, spin: int) -> tuple[int, bytes, bytes]:
     if len(data) < frames.HEAD:
         data += _exactly(channel, frames.HEAD - len(data))
     guest, size, number = frames.asked(data)
-    missing = frames.HEAD + size - len(data)
-    return guest, number, data[frames.HEAD :] + (_exactly(channel, missing) if missing else b"")
+    here = data[frames.HEAD :]
+    return guest, number, _exactly(channel, size, here) if size > len(here) else here
 
 
-def _exactly(channel: socket, size: int) -> bytes:
-    """The next *size* bytes.
+def _exactly(channel: socket, size: int, here: bytes = b"") -> bytes:
+    """The next *size* bytes, of which some are *here* already.
 
     Raises:
         EOFError: if the parent is gone.
     """
-    parts = []
-    while size:
-        parts.append(channel.recv(min(size, frames.PIECE)))
-        if not parts[-1]:
+    room = bytearray(size)
+    room[: len(here)] = here
+    view, place = memoryview(room), len(here)
+    while place < size:
+        came = channel.recv_into(view[place:])
+        if not came:
             raise EOFError
-        size -= len(parts[-1])
-    return b"".join(parts)
+        place += came
+    return bytes(room)

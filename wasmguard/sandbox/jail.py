@@ -44,16 +44,16 @@ FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by ABI: refer came with 2, truncat
 ALL_FILE_RIGHTS = 16
 
 SECCOMP, SET_MODE_FILTER, ALL_THREADS = 317, 1, 1  # seccomp(2) on x86-64
+MAPPED = "/proc/self/statm"  # its first number: pages of address space
 X86_64 = 0xC000003E  # AUDIT_ARCH_X86_64
 X32 = 0x40000000  # calls of the x32 ABI: other numbers for the same things
 ALLOW, KILL, EPERM = 0x7FFF0000, 0x80000000, 0x00050001
 
 # fmt: off
 ALLOWED = {
-    "close": 3, "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28,
-    "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sigaltstack": 131, "sched_yield": 24,
-    "getpid": 39, "gettid": 186, "exit": 60, "exit_group": 231, "getrandom": 318, "clock_gettime": 228,
-    "clock_nanosleep": 230, "nanosleep": 35, "gettimeofday": 96, "restart_syscall": 219,
+    "munmap": 11, "brk": 12, "rt_sigreturn": 15, "sigaltstack": 131, "clock_gettime": 228, "clock_nanosleep": 230,
+    "restart_syscall": 219, "getrandom": 318, "exit": 60, "exit_group": 231,
+    "rt_sigaction": 13, "rt_sigprocmask": 14, "getpid": 39, "gettid": 186,  # a crash must come to its end
 }
 KILLED = {
     "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "socketpair": 53, "accept4": 288,
@@ -66,18 +66,19 @@ KILLED = {
 # fmt: on
 """What no cell calls by mistake: the process ends with SIGSYS, and its parent says so. The rest is refused (EPERM)."""
 
-MMAP, MPROTECT, TGKILL, SENDTO, RECVFROM, FUTEX = 9, 10, 234, 44, 45, 202
+MMAP, MPROTECT, MADVISE, TGKILL, SENDTO, RECVFROM, FUTEX = 9, 10, 28, 234, 44, 45, 202
 PROT_EXEC = 4
 RECEIVE_FLAGS, SEND_FLAGS = (0, 0x40), (0,)  # MSG_DONTWAIT; never MSG_OOB, through which CVE-2025-38236 was reached
 SIGABRT = 6
+DONT_NEED = 4  # MADV_DONTNEED
 FUTEX_COMMAND = 0x7F  # without the flags for private futexes and for the clock
 FUTEX_COMMANDS = (0, 1, 9, 10)  # wait, wake, both with a bit set; none of those that know owners (CVE-2014-3153)
 
 
-def enter(room: int | None, *, channel: int, follow: bool, threads: Callable[[], None]) -> dict[str, Any]:
+def enter(room: int, *, channel: int, follow: bool, threads: Callable[[], None]) -> dict[str, Any]:
     """Shut this process in with all layers that the machine has. Cannot be undone.
 
-    *room* is how many bytes of address space it may have (None: nobody can say); *channel* the one descriptor that it
+    *room* is how many bytes of address space it may take on top of what it has; *channel* the one descriptor that it
     may talk through; *threads* starts those that it will need; with *follow* it dies when the thread that started it
     does. Returns the report that `wasmguard doctor` shows: `landlock` (its ABI, 0 without), `seccomp` (instructions of
     the filter, 0 without), `limits` (names), `isolation` (`full` or `partial`), `why` (what is missing).
@@ -87,16 +88,17 @@ def enter(room: int | None, *, channel: int, follow: bool, threads: Callable[[],
     """
     landlock = seccomp = 0
     linux = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    mapped = _opened(MAPPED)  # before Landlock closes the way there
     if linux:
         _harden(linux, follow=follow)
         landlock = _landlock(linux)
     threads()
-    limits = _limit(room)
+    limits = _limit(room, mapped)
     if linux:
         seccomp = _seccomp(linux, channel)
     missing = [] if landlock else [f"no Landlock in this kernel ({sys.platform})"]
     missing += [] if seccomp else [f"no filter of system calls for this kernel ({sys.platform}, {os.uname().machine})"]
-    missing += [] if "RLIMIT_AS" in limits else ["no bound on memory: mount /proc"]
+    missing += [] if "RLIMIT_AS" in limits else ["no bound on memory: /proc is not there"]
     return {
         "landlock": landlock,
         "seccomp": seccomp,
@@ -106,12 +108,23 @@ def enter(room: int | None, *, channel: int, follow: bool, threads: Callable[[],
     }
 
 
-def _limit(room: int | None) -> list[str]:
+def _opened(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _limit(room: int, mapped: int | None) -> list[str]:
     """Hard limits; descriptors that are open stay so. Returns the names of those that are in force."""
+    size = 0
+    if mapped is not None:
+        size = int(os.read(mapped, 100).split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        os.close(mapped)
     if resource is None:
         return []
     wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NPROC": 0, "RLIMIT_MEMLOCK": 0, "RLIMIT_NOFILE": 0}
-    wanted |= {} if room is None else {"RLIMIT_AS": room}
+    wanted |= {"RLIMIT_AS": size + room} if size else {}
     held = []
     for name, most in wanted.items():
         what = getattr(resource, name, None)
@@ -191,6 +204,7 @@ def _filter(pid: int, channel: int) -> list[bytes]:
         steps += _on(number, _give(KILL))
     for number in (MMAP, MPROTECT):  # in both the third argument is the protection
         steps += _on(number, _load(_argument(2)), _step(0x45, PROT_EXEC, 0, 1), _give(EPERM), _give(ALLOW))
+    steps += _on(MADVISE, *_must(2, DONT_NEED, otherwise=EPERM), _give(ALLOW))
     # abort() signals its own process; nothing else may be signalled, nor itself in another way
     steps += _on(TGKILL, *_must(0, pid), *_must(2, SIGABRT), _give(ALLOW))
     return [*steps, _give(EPERM)]
@@ -213,12 +227,12 @@ def _argument(index: int) -> int:
     return 16 + 8 * index  # where its low half stands
 
 
-def _must(index: int, *values: int, mask: int = 0, half: int = 0) -> list[bytes]:
-    """End the process unless the argument at *index* (its high half with *half*) is one of *values*."""
+def _must(index: int, *values: int, mask: int = 0, half: int = 0, otherwise: int = KILL) -> list[bytes]:
+    """Do *otherwise* unless the argument at *index* (its high half with *half*) is one of *values*."""
     steps = [_load(_argument(index) + half), *([_step(0x54, mask)] if mask else [])]  # BPF_ALU | BPF_AND
     for place, value in enumerate(values):
         steps.append(_step(0x15, value, len(values) - place, 0))
-    return [*steps, _give(KILL)]
+    return [*steps, _give(otherwise)]
 
 
 def _on(number: int, *then: bytes) -> list[bytes]:

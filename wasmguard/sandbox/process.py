@@ -15,7 +15,6 @@ A cell that nobody needs any more reads the end of its socket and leaves.
 
 from __future__ import annotations
 
-import _socket
 import _thread
 import os
 import sys
@@ -24,7 +23,7 @@ from _functools import partial  # type: ignore[import-not-found]  # `functools` 
 from wasmguard.errors import CellDied, HostError, WasmguardError
 from wasmguard.limits import DEFAULT, MIB
 from wasmguard.sandbox import frames
-from wasmguard.sandbox.child import Child
+from wasmguard.sandbox.child import Child, pair
 from wasmguard.sandbox.failure import fault
 from wasmguard.sandbox.turns import Turns
 
@@ -266,7 +265,7 @@ def _born(*, with_packages: bool) -> Child:
 
 
 def _forked() -> Child:
-    ours, theirs = _socket.socketpair()
+    ours, theirs = pair()
     pid = os.fork()
     if pid == 0:
         _become(theirs.detach())
@@ -303,7 +302,7 @@ def _die_with_parent() -> None:
 def _spawned(*, with_packages: bool) -> Child:
     follow = "follow" if _thread.get_native_id() == os.getpid() else "stay"  # the signal comes when the *thread* ends
     command = [sys.executable, "-I", "-S", "-B", "-c", _SPAWNED, follow, *_roots(with_packages=with_packages)]
-    ours, theirs = _socket.socketpair()
+    ours, theirs = pair()
     spawn = partial(
         os.posix_spawn,
         file_actions=[

@@ -64,14 +64,9 @@ class Turns:
         """What *work* gives in a place that nobody else uses meanwhile; those with a cell come first."""
         claim = Claim()
         try:
-            place = self._claimed(claim)
-            try:
-                return work(place)
-            finally:
-                place.holders.pop(claim.process, None)
-                self._given_back(place)
+            return self._used(self._claimed(claim), claim, work)
         except BaseException:
-            claim.give_back()  # an exception came after the claim was granted, and before `try`
+            claim.give_back()  # an exception came after the claim was granted, and before `_used` could know it
             raise
 
     def cells(self) -> Iterator[Child]:
@@ -103,6 +98,13 @@ class Turns:
                 claim.place = None
                 return Place()
             self._wake.acquire(timeout=PAUSE)
+
+    def _used(self, place: Place, claim: Claim, work: Callable[[Place], T]) -> T:
+        try:
+            return work(place)
+        finally:
+            place.holders.pop(claim.process, None)
+            self._given_back(place)
 
     def _given_back(self, place: Place) -> None:
         if self.over or place not in self._places:
