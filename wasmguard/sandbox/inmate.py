@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 BYTES_BEFORE = sys.getsizeof(b"") - 1  # of a `bytes` object before its content; the last one is a NUL
 HEADROOM = 64 * MIB  # bytes of address space for the interpreter's own growth
 COPIES = 4  # of a request: as received, as joined, as converted, in the guest
+CONVERTED = 80  # bytes that one of a request takes on its way into a component: a value of the C API, one of Rust's
 LARGEST_LOAD = 16 * MIB  # bytes of a load message's header
 
 
@@ -104,7 +105,8 @@ def _guest(cell: Cell, spec: Spec, code: list[bytes]) -> tuple[Runs | None, str]
 def _room(setup: Setup, given: dict[str, Any]) -> int:
     """Bytes of address space that evaluations may take on top of what is mapped when the jail closes."""
     memories = max((guest["limits"]["memories"] for guest in given["guests"]), default=1)
-    return HEADROOM + COPIES * int(given["event"]) + memories * (setup.reservation + 2 * GUARD)
+    each = COPIES + (CONVERTED if setup.kind == "component" else 0)
+    return HEADROOM + each * int(given["event"]) + memories * (setup.reservation + 2 * GUARD)
 
 
 def _outcome(guests: list[Runs], guest: int, number: bytes, request: bytes) -> bytes:
