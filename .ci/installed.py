@@ -25,7 +25,7 @@ grants.rewrite."Write.file_path" = { within = "/sandbox" }
 
 
 def main(wheel, build):
-    """Look into the wheel, then use what it installed."""
+    """Look into the wheel, then use what it installed, and attack it."""
     import wasmguard
 
     assert Path(sys.prefix) in Path(wasmguard.__file__).parents, f"{wasmguard.__file__} is not the installed one"
@@ -35,6 +35,7 @@ def main(wheel, build):
     config.write_text(CONFIG, encoding="utf-8")
     print(said("lock", "--config", str(config)))
     asked(config)
+    print(said("doctor", "--config", str(config)), said("selftest"), sep="\n")  # both end with 1 if something is wrong
 
 
 def contents(wheel, build):
@@ -63,7 +64,7 @@ def said(*arguments, given=b""):
 
 def asked(config):
     """Three calls through the hook command: one refused, one rewritten, one passed."""
-    refused = answer(config, "Bash", command="rm -rf /")["hookSpecificOutput"]
+    refused = answer(config, "Bash", command="rm -rf /srv/data")["hookSpecificOutput"]
     assert refused["permissionDecision"] == "deny", refused
     assert "no-destruction" in refused["permissionDecisionReason"], refused
     moved = answer(config, "Write", file_path="/etc/x", content="x")["hookSpecificOutput"]

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wasmguard.protection.marks import ANY, MOST, ONE, SET, alternatives, could_be, matches, plain
@@ -174,6 +174,7 @@ def test_matching_is_what_a_regular_expression_says(pattern, name):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([*"ab \\'\"", "c d", "\\\n", "''"]), max_size=12).map("".join))
 def test_words_are_those_that_bash_makes(text):
+    assume(not text.endswith("\\"))  # at the very end it sometimes stands for itself, and sometimes for nothing
     script = f"printf '<%s>' x {text}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     if done.returncode == 0 and not done.stderr:

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 TIER_1 = {"x86_64", "AMD64"}  # wasmtime's promises hold for tier 1 alone
 STEERING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONSTARTUP")
-ASKED = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "rm -rf /"}, "cwd": "/"}
+ASKED = {
+    "hook_event_name": "PreToolUse",
+    "tool_name": "Bash",
+    "tool_input": {"command": "rm -rf /srv/data"},
+    "cwd": "/",
+}
 
 
 def findings(option: str | None) -> Iterator[Finding]:
@@ -56,14 +61,14 @@ def _isolation() -> Iterator[Finding]:
         config = shutil.copy(os.path.join(RECORDED, "wasmguard.toml"), folder)
         try:
             with Guard(*_locked(config)) as guard:
-                effect, reports = guard.decide(ASKED).effect, guard.cells.start()
+                decision, reports = guard.decide(ASKED), guard.cells.start()
         except WasmguardError as error:
             yield "wrong", "isolation", f"none: no policy can run here: {error}"
             return
     for report in reports.values():
         yield from _report(report)
-    if effect is not Effect.DENY:
-        yield "wrong", "policies", "a shipped policy did not deny `rm -rf /`: reinstall wasmguard"
+    if decision.effect is not Effect.DENY or decision.faulted:
+        yield "wrong", "policies", f"a shipped policy did not deny `rm -rf` as it should: {decision.reason}"
 
 
 def _locked(config: str) -> tuple[plan.Plan, Any]:
