@@ -16,7 +16,7 @@ import pytest
 from tests.serve.host import SERVE
 from wasmguard.agents import claude
 from wasmguard.hostile.case import GUESTS, Bounded, Refused
-from wasmguard.hostile.proving import Ground, event_of, refusal, refusal_flaw, tool_of
+from wasmguard.hostile.proving import Ground, busy, event_of, refusal, refusal_flaw, tool_of
 from wasmguard.hostile.suite import CASES, GROUPS
 from wasmguard.limits import DEFAULT
 from wasmguard.own_home import home_in
@@ -27,9 +27,7 @@ BOMBS = [case for case in CASES if isinstance(case.must, Bounded)]
 WAYS = ["thread", "process"]
 DIFFERS = re.compile(r"out of time|its cell died|gave no answer in")
 """A fault of the clock is not reproducible, and a cell has less memory than a thread: nothing else may differ."""
-BUSY = re.compile(r"out of time|gave no answer in")
-"""What a machine that stands still for a moment does to anybody: then it is asked again, up to `AGAIN` times."""
-AGAIN = 3
+AGAIN = 3  # times that a busy machine is given
 AT_ONCE = 2  # processes: more of them would measure each other
 LATE = 1.0  # seconds for one evaluation on a busy machine; 0.5 on a quiet one
 SCANNED = 0.05  # seconds for what the scan refuses
@@ -76,7 +74,7 @@ def tried(ground, case, way):
         begun = perf_counter()
         decision = ground.decided(case, way)
         seconds, flaw = perf_counter() - begun, ground.flaw(case, decision)
-        if seconds < LATE and not BUSY.search(flaw):
+        if seconds < LATE and not busy(flaw):
             break
     return decision, flaw, seconds
 
@@ -92,7 +90,7 @@ def hooks(grounds):
             begun = perf_counter()
             done = subprocess.run(command, input=event, capture_output=True, timeout=40, check=False)
             seconds = perf_counter() - begun
-            if seconds < LATE and not BUSY.search(done.stdout.decode()):
+            if seconds < LATE and not busy(done.stdout.decode()):
                 break
         return done, seconds
 

@@ -119,6 +119,11 @@ class Ground:
             _plant(kind, os.path.join(root, path), target.replace(ROOT, root))
 
 
+def busy(flaw: str) -> bool:
+    """Whether *flaw* is what a machine that stands still for a moment does to anybody: then ask again."""
+    return "out of time" in flaw or "gave no answer in" in flaw
+
+
 def tool_of(case: Case) -> str:
     """The tool whose events *case* is asked about; its policies are called so too."""
     return f"{case.group}-{case.name}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wasmguard.errors import WasmguardError
 from wasmguard.hostile.case import Bounded
-from wasmguard.hostile.proving import Ground, refusal, refusal_flaw, tool_of
+from wasmguard.hostile.proving import Ground, busy, refusal, refusal_flaw, tool_of
 from wasmguard.hostile.suite import GROUPS
 from wasmguard.own_home import home_in
 from wasmguard.value import Value
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WIDTH = 80  # columns
 EACH = 7  # cases of a group, spread over all of it
 BOMB = "bomb-nested-loops"  # of the bombs that reach a limit, the one that does it soonest
+TRIES = 3  # of an evaluation that ran out of time: on a busy machine that says nothing
 AT_ONCE = 2  # compilers: as many as the smallest machine has processors
 
 
@@ -108,10 +109,8 @@ def _asked(ground: Ground) -> tuple[float, tuple[str, ...]]:
         for case in ground.cases:
             flaw = ""
             for _ in range(case.times):
-                begun = perf_counter()
-                decision = ground.decided(case)
-                slowest = max(slowest, perf_counter() - begun)
-                flaw = flaw or ground.flaw(case, decision)
+                found, seconds = _tried(ground, case)
+                slowest, flaw = max(slowest, seconds), flaw or found
             if not ground.controlled(case):
                 flaw = flaw or "afterwards a harmless policy did not answer rightly"
             if flaw:
@@ -119,6 +118,18 @@ def _asked(ground: Ground) -> tuple[float, tuple[str, ...]]:
     finally:
         ground.close()
     return slowest, tuple(flaws)
+
+
+def _tried(ground: Ground, case: Case) -> tuple[str, float]:
+    """What is wrong with an evaluation of *case*, and the seconds that it took."""
+    flaw, seconds = "", 0.0
+    for _ in range(TRIES):
+        begun = perf_counter()
+        decision = ground.decided(case)
+        flaw, seconds = ground.flaw(case, decision), perf_counter() - begun
+        if not busy(flaw):
+            break
+    return flaw, seconds
 
 
 def _told(case: Case, flaw: str) -> str:
