@@ -100,14 +100,14 @@ def _absolute(variable: str, environ: Mapping[str, str]) -> str:
 
 def _home(environ: Mapping[str, str], variable: str = "") -> str:
     name = "USERPROFILE" if sys.platform == "win32" else "HOME"
-    home = _absolute(name, environ) or _home_in_database()
+    home = _absolute(name, environ) or home_in_database()
     if not home:
         instead = f" or `${variable}`" if variable else ""
         raise HostError(f"`${name}` is not set and the user has no home folder: set `${name}`{instead} to a folder")
     return home
 
 
-def _home_in_database() -> str:
+def home_in_database() -> str:
     """What the password database says; empty where there is none, or where it does not know this user (containers)."""
     try:
         import pwd

@@ -723,6 +723,20 @@ def test_while_its_owner_has_it_off_nothing_is_judged(host, monkeypatch):
     assert "refuses" in reason_of(host.hook(wire(tool_name="Refused")))
 
 
+@pytest.mark.parametrize("variable", ["CLAUDECODE", "CLAUDE_PROJECT_DIR"])
+@pytest.mark.parametrize("place", ["HOME", "XDG_STATE_HOME"])
+def test_a_project_cannot_bring_a_state_folder_in_which_it_is_off(host, monkeypatch, variable, place):
+    """A project's settings may set variables for hooks, and a folder of its own comes with a key of its own."""
+    theirs = host.folder / f"theirs-{variable}-{place}"
+    with monkeypatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.delenv(name, raising=False)
+        patch.setenv(place, str(theirs))
+        switch.switch_off(60)
+    project = f"export {variable}=1 {place}={theirs}"
+    assert 'policy "refuses" says' in reason_of(host.hook(wire(tool_name="Refused"), before=project))
+
+
 def test_a_mark_that_was_not_written_with_the_owners_key_does_not_turn_it_off(host):
     mark = host.home / ".local/state/wasmguard/plans/off"
     mark.write_bytes(b'{"start":0,"end":9999999999}')

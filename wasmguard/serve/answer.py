@@ -38,7 +38,7 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     """
     try:
         option = _config(arguments)
-        if switch.off_until() is not None:
+        if switch.off_until() is not None and not _placed_by_agent():
             return ANSWERED, PASSED, b""
         with _guard(option, raw) as guard:
             from wasmguard.agents import claude
@@ -109,8 +109,21 @@ def _chosen_by_agent() -> bool:
     A project's own settings may set variables for the hooks (Claude Code 2.1.329: `env` in `.claude/settings.json`), so
     a file that is named there counts only if it was locked by hand. Name the file with `--config` in the hook.
     """
-    in_hook = "CLAUDECODE" in os.environ or "CLAUDE_PROJECT_DIR" in os.environ
-    return in_hook and bool(os.environ.get("WASMGUARD_CONFIG"))
+    return _in_agent() and bool(os.environ.get("WASMGUARD_CONFIG"))
+
+
+def _placed_by_agent() -> bool:
+    """Whether an agent's hook was told where the state folder is.
+
+    A project's settings may say that too, and the folder that they name may hold a key and an `off` of its own. Then
+    the guard is on.
+    """
+    named = os.environ.get("XDG_STATE_HOME") or os.environ.get("HOME") != places.home_in_database()
+    return _in_agent() and bool(named)
+
+
+def _in_agent() -> bool:
+    return "CLAUDECODE" in os.environ or "CLAUDE_PROJECT_DIR" in os.environ
 
 
 def _event(raw: bytes, most: int) -> Event:
