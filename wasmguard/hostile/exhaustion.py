@@ -221,7 +221,8 @@ CASES = (
         Case(
             name=f"component-list-of-{size}",
             what=f"a component that answers with a list of {size:,} bytes",
-            must=Faulted(says=("(limit 65_536)", "failed in evaluate", "its cell died")),  # 32 bytes for each of them
+            # 32 bytes for each of them: the memory of a cell ends first, or, on a slow machine, its time
+            must=Faulted(says=("(limit 65_536)", "failed in evaluate", "its cell died", "its cell gave no answer")),
             module=component(f"(drop (memory.grow (i32.const 239))) {lifted(pointer=0, length=size)}"),
         )
         for size in (65_537, 2_600_000, 15_000_000)
