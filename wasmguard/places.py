@@ -7,7 +7,9 @@
 3. Home is `$HOME`, else what the password database says.
 4. `$WASMGUARD_CONFIG` is absolute: a hook runs in whatever folder its agent stands in, and nobody in there may choose
    the owner's configuration. (`--config` is relative to the current folder like any argument.)
-5. Nothing is made here, and nothing is looked at: these are names.
+5. A hook is told its folders on its command line (`tell`), because a project's settings may set every variable above
+   for the hooks of its sessions. Then no variable counts.
+6. Nothing is made here, and nothing is looked at: these are names.
 
 `platformdirs` knows most of this too and `pathlib` would be prettier, but a hook is a new process for every tool call:
 together they take 14 ms to import (CPython 3.11; `python -X importtime`), this module none.
@@ -27,6 +29,23 @@ if TYPE_CHECKING:
 OURS = "wasmguard"
 CONFIG_NAME = "wasmguard.toml"
 
+_told: dict[str, str] = {}
+"""What the command line said: `home`, `state`, `cache`, `runtime`."""
+
+
+def tell(**folders: str | None) -> None:
+    """From now on home is *home* and the folders for state, cache and sockets are *state*, *cache* and *runtime*, or
+    the usual ones below *home*, whatever the environment says. Nothing, or None for all, takes it back.
+
+    Raises:
+        UsageError: if one of them is not absolute.
+    """
+    for name, folder in folders.items():
+        if folder is not None and not os.path.isabs(folder):
+            raise UsageError(f"`--{name}` is `{folder}`: not absolute: write the whole path")
+    _told.clear()
+    _told.update({name: folder for name, folder in folders.items() if folder is not None})
+
 
 def stamp(seen: os.stat_result) -> tuple[int, int, int]:
     """Size, modification time in nanoseconds and inode of a file: they change when it is written or replaced."""
@@ -44,7 +63,7 @@ def config_file(option: str | None = None, environ: Mapping[str, str] = os.envir
         raise UsageError("`--config` is empty: name a file, or leave the option out")
     if option:
         return os.path.abspath(expanded(option, environ))
-    named = expanded(environ.get("WASMGUARD_CONFIG", ""), environ)
+    named = "" if "home" in _told else expanded(environ.get("WASMGUARD_CONFIG", ""), environ)
     if named and not os.path.isabs(named):
         raise UsageError(f"`$WASMGUARD_CONFIG` is `{named}`: not absolute: write the whole path")
     return named or os.path.join(config_dir(environ), CONFIG_NAME)
@@ -61,6 +80,8 @@ def config_dir(environ: Mapping[str, str] = os.environ) -> str:
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
     """What can be made again: compiled modules and plans."""
+    if "cache" in _told:
+        return _told["cache"]
     if sys.platform == "win32":
         return os.path.join(_base("LOCALAPPDATA", "AppData/Local", environ), OURS, "cache")
     if sys.platform == "darwin":
@@ -70,6 +91,8 @@ def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> str:
     """What stays: records, keys, the token."""
+    if "state" in _told:
+        return _told["state"]
     if sys.platform == "win32":
         return os.path.join(_base("LOCALAPPDATA", "AppData/Local", environ), OURS, "state")
     if sys.platform == "darwin":
@@ -79,6 +102,8 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> str:
 
 def runtime_dir(environ: Mapping[str, str] = os.environ) -> str:
     """What ends with the session: sockets."""
+    if "runtime" in _told:
+        return _told["runtime"]
     given = _absolute("XDG_RUNTIME_DIR", environ)
     return os.path.join(given, OURS) if given else os.path.join(state_dir(environ), "run")
 
@@ -93,14 +118,14 @@ def _base(variable: str, below_home: str, environ: Mapping[str, str]) -> str:
 
 
 def _absolute(variable: str, environ: Mapping[str, str]) -> str:
-    """The folder that *variable* names; empty if it names none."""
-    given = environ.get(variable, "")
+    """The folder that *variable* names; empty if it names none, or if the command line said where home is."""
+    given = "" if "home" in _told else environ.get(variable, "")
     return given if os.path.isabs(given) else ""
 
 
 def _home(environ: Mapping[str, str], variable: str = "") -> str:
     name = "USERPROFILE" if sys.platform == "win32" else "HOME"
-    home = _absolute(name, environ) or home_in_database()
+    home = _told.get("home") or _absolute(name, environ) or home_in_database()
     if not home:
         instead = f" or `${variable}`" if variable else ""
         raise HostError(f"`${name}` is not set and the user has no home folder: set `${name}`{instead} to a folder")
