@@ -40,7 +40,7 @@ def test_a_question_that_is_too_long_or_cut_off_is_none():
         link.asked(frame[:-1])
 
 
-def test_only_three_variables_go_along():
+def test_only_variables_that_name_folders_go_along():
     said = {"HOME": "/home/u", "CLAUDE_PROJECT_DIR": "/p", "ANTHROPIC_API_KEY": "secret"}
     payload = link.with_context(said, b"{}")
     assert b"secret" not in payload

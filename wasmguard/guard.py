@@ -81,30 +81,31 @@ class Guard:
             locked = lock(config, repin=False).plan
         return cls(locked, plan.cells(locked, slots=slots, isolation=isolation), eager=slots > 1)
 
-    def decide(self, event: Event | Mapping[str, Any]) -> Decision:
+    def decide(self, event: Event | Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Decision:
         """What may happen next. Never raises: what cannot be decided is denied.
 
-        *event* is Claude Code's hook input as a mapping, or an `Event`.
+        *event* is Claude Code's hook input as a mapping, or an `Event`; *environ* is the agent's environment, which
+        says where its settings are; by default that of this process.
         """
         try:
             if isinstance(event, Event):
                 event = event.replaced()  # what is encoded is kept by identity, and the caller's may change
             else:
                 event = claude.from_mapping(event, time=time_ns() // 1_000_000)
-            return self._decided(event)
+            return self._decided(event, environ)
         except EventError as error:
             return refused(str(error))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not let a tool run
             return refused(f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
 
-    def _decided(self, event: Event) -> Decision:
+    def _decided(self, event: Event, environ: Mapping[str, str] | None) -> Decision:
         """What the policies amount to; before them, and again about an input that they rewrote, the guard itself."""
         concerned, protection = self._concerned(event), self._protection
-        if protection and (why := protection.refusal(event)):
+        if protection and (why := protection.refusal(event, environ)):
             return refused(why)
         decision = decided(concerned, event)
         rewrite = decision.rewrite
-        if protection and rewrite is not None and (why := protection.refusal(event.with_input(rewrite))):
+        if protection and rewrite is not None and (why := protection.refusal(event.with_input(rewrite), environ)):
             return settle([*decision.verdicts, Verdict.failed(OURSELVES, why)])
         return decision
 

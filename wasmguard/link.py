@@ -5,7 +5,7 @@
 3. Both sides check that the other one is the same user, as the kernel knows it.
 4. A connection may carry one question after the other.
 5. A question about an event begins with its context: those variables of the hook's environment that say where the
-   agent's settings are (`CONTEXT`). Nothing else of the environment leaves the hook.
+   agent's settings are, and which folders its shell may mean (`CONTEXT`). Nothing else of the environment leaves the hook.
 
 The clients that a hook starts (`serve/client.py`, `serve/client.c`) import nothing of ours, so they spell these frames
 out themselves; `tests/test_link.py` holds them together.
@@ -35,8 +35,11 @@ QUESTION = 24  # bytes before a question's payload: magic, kind, version, length
 ANSWER = 12  # bytes before an answer's payload: magic, code, lengths of the answer and of the complaint, 4 bytes each
 ANSWERED, BLOCKED, ELSEWHERE = 0, 2, 3
 """Codes of answers: the exit codes of a hook, and that the daemon does not decide this."""
-CONTEXT = ("HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_PROJECT_DIR")
-LARGEST_CONTEXT = 16_384  # bytes: three paths
+CONTEXT = (
+    *("HOME", "USER", "TMPDIR", "CLAUDE_CONFIG_DIR", "CLAUDE_PROJECT_DIR"),
+    *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
+)
+LARGEST_CONTEXT = 65_536  # bytes: nine paths
 LARGEST = 64 * 2**20  # bytes of an event, as in `serve.hook`
 LONGEST_PATH = 107  # bytes of a Unix socket's path (`struct sockaddr_un`, Linux; 103 on macOS)
 PIECE = 1 << 18  # bytes that are read at once

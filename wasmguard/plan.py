@@ -123,6 +123,11 @@ def read(config: str) -> Plan:
     return plan
 
 
+def file_of(config: str) -> str:
+    """The file that holds the plan of *config*."""
+    return os.path.join(ledger().folder, _name(os.path.abspath(config)))
+
+
 def last(config: str) -> Plan | None:
     """The plan of *config* that was written last, whether it still counts or not; None if there is none to be
     trusted."""
@@ -173,14 +178,22 @@ def unchanged(policy: PlannedPolicy) -> None:
         )
 
 
-def cells(plan: Plan, *, slots: int, isolation: str | None = None) -> Cells:
-    """What the policies of *plan* run in: at most *slots* at the same time, under *isolation* or the owner's word.
+def cells(plan: Plan, *, slots: int, isolation: str | None = None, processes: int | None = None) -> Cells:
+    """What the policies of *plan* run in: at most *slots* at the same time, under *isolation* or the owner's word, in
+    at most so many *processes* of each kind.
 
     Raises:
         HostError: if there is no such isolation here.
     """
     made_in = isolation or plan.isolation
-    return Cells(plan.made["library"], plan.setups, slots=slots, event=plan.event, isolation=made_in)
+    return Cells(
+        plan.made["library"],
+        plan.setups,
+        slots=slots,
+        event=plan.event,
+        isolation=made_in,
+        processes=processes,
+    )
 
 
 def guest(policy: PlannedPolicy, cells: Cells) -> Guest:

@@ -44,6 +44,7 @@ class Owner:
     def hook(self, *command):
         """A hook entry; *command* is what is run instead of wasmguard, and may go on with it."""
         command = [*command, *(() if command else PYTHON), "serve", "--config", str(self.config)]
+        command += ["--home", f"{self.root}/home"]
         return {"type": "command", "command": command[0], "args": command[1:], "onFailure": "block", "timeout": 30}
 
     def runs(self, script, *arguments, events=("PreToolUse",), hook=None, **options):

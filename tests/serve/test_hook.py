@@ -20,8 +20,9 @@ import pytest
 
 from tests.agents.claude_rules import validate
 from tests.serve.host import HOOK, INPUT, ROOT, SERVE, Host, ended, event, send, wire
-from wasmguard import switch
+from wasmguard import places, plan, switch
 from wasmguard.event import STOPPING
+from wasmguard.lock import lock
 
 MOVED = {"file_path": "/sandbox/moved", "content": "x"}
 OBSERVED = ("SessionStart", "Notification", "SomethingNew")  # nobody knows the last one
@@ -800,18 +801,50 @@ def ended_late(process):
 
 
 @pytest.mark.parametrize("mark", ["CLAUDECODE=1", "CLAUDE_PROJECT_DIR=/tmp", ""])
-def test_a_project_s_variable_does_not_choose_the_configuration_of_a_hook(host, tmp_path, assembled, mark):
+@pytest.mark.parametrize("said", ["", "'--home', {home!r}"])
+def test_a_project_s_variable_does_not_choose_the_configuration_of_a_hook(host, tmp_path, assembled, mark, said):
     """Claude Code hands `env` of a project's settings on to the hooks."""
     (tmp_path / "pass.wasm").write_bytes(assembled("pass"))
     evil = tmp_path / "wasmguard.toml"
     evil.write_text('[[policy]]\nname = "p"\nmodule = "pass.wasm"\n')
-    program = SERVE.replace("; from", "; del sys.argv[2:]; from", 1)
+    host.locked(evil)
+    program = SERVE.replace("; from", f"; sys.argv[2:] = [{said.format(home=str(tmp_path))}]; from", 1)
     answer = host.hook(wire(), before=f"export WASMGUARD_CONFIG={evil} {mark}", program=program)
-    if mark:
-        assert "was never locked" in reason_of(answer)
-        host.locked(evil)
-        answer = host.hook(wire(), before=f"export WASMGUARD_CONFIG={evil} {mark}", program=program)
-    assert (answer.code, answer.out) == (0, b"{}\n")
+    if mark or said:
+        assert "does not exist" in reason_of(answer)
+    else:
+        assert (answer.code, answer.out) == (0, b"{}\n")
+
+
+PLACES = ["HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"]
+
+
+@pytest.mark.parametrize("mark", ["CLAUDECODE", "CLAUDE_PROJECT_DIR"])
+def test_a_project_cannot_bring_a_plan_with_a_key_of_its_own(host, assembled, mark):
+    """Nor compiled code: the folders are those of the command line, whatever the variables of a session say."""
+    text = '[[policy]]\nname = "refuses"\nmodule = "refuses.wasm"\n'
+    config = host.locked(host.configured(f"forged-{mark}", text, refuses=assembled("deny")))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PLACES:
+            patch.setenv(name, str(host.folder / f"forger-{mark}"))
+        lock(str(config), repin=False)
+        plan.write(plan.read(str(config)).replaced(policies=()))
+    program = SERVE.replace("; from", f"; sys.argv += ['--home', {str(host.home)!r}]; from", 1)
+    forged = " ".join(f"{name}={host.folder}/forger-{mark}" for name in PLACES)
+    answer = host.hook(wire(tool_name="Refused"), config, before=f"export {mark}=1 {forged}", program=program)
+    assert 'policy "refuses" says' in reason_of(answer)
+
+
+@pytest.mark.parametrize("mark", ["CLAUDECODE", "CLAUDE_PROJECT_DIR"])
+def test_in_an_agent_without_a_home_on_the_command_line_it_is_that_of_the_password_database(host, mark):
+    program = HOOK + (
+        "; from wasmguard import places; from wasmguard.serve.options import parsed, settled;"
+        " settled(parsed(['--config', '/c'])); print(places.state_dir(), places.cache_dir()); raise SystemExit"
+    )
+    environment = {mark: "1", "HOME": "/theirs", "XDG_STATE_HOME": "/theirs", "XDG_CACHE_HOME": "/theirs"}
+    said = subprocess.check_output([sys.executable, "-I", "-c", program], env=environment, text=True)
+    assert "/theirs" not in said
+    assert said.count(places.home_in_database()) == 2
 
 
 def test_modules_in_the_folder_of_the_agent_are_not_imported(host, tmp_path):

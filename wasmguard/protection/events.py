@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 
 from wasmguard.event import TOOL_GATES
 from wasmguard.protection.marks import word_set
@@ -61,6 +62,14 @@ TAKING = (
 )
 """What is in the name of a tool that takes a folder with all that is in it."""
 
+PLACING = (
+    *("HOME", "USERPROFILE", "USER", "TMPDIR", "CLAUDE_CONFIG_DIR", "CLAUDE_PROJECT_DIR"),
+    *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
+)
+"""Variables of an agent that say where its settings are, and which folders a shell may mean."""
+
+FRESH = 2.0  # seconds that protected paths count before they are looked up again
+MOST_AGENTS = 32  # environments whose protected paths are kept
 LONGEST_PATH = 4_096  # characters: PATH_MAX of Linux
 MOST_TEXTS = 2_000  # texts of one input that can be paths: each costs 10 us to look up
 MOST_VALUES = 200_000  # values of one input
@@ -71,39 +80,46 @@ class Protection:
 
     def __init__(self, locked: Plan, environ: Mapping[str, str] = os.environ) -> None:
         self._plan, self._environ = locked, environ
-        self._paths: Protected | None = None
+        self._paths: dict[tuple[str | None, ...], tuple[float, Protected]] = {}
 
     @classmethod
     def of(cls, locked: Plan) -> Protection:
         """The protection of the files that *locked* names, and of this user's."""
         return cls(locked)
 
-    def refusal(self, event: Event) -> str:
-        """Why *event* may not happen, in one line; empty if nothing speaks against it. Never raises."""
+    def refusal(self, event: Event, environ: Mapping[str, str] | None = None) -> str:
+        """Why *event* may not happen, in one line; empty if nothing speaks against it. *environ* is the environment of
+        the agent, by default our own. Never raises."""
         try:
             if event.name in TOOL_GATES:
                 tool = event.tool or ""
-                return "" if tool in READING else self._tool(tool, event)
+                return "" if tool in READING else self._tool(tool, event, self._protected(environ))
             if event.name == "ConfigChange":
                 from wasmguard.protection.settings import refusal
 
-                return refusal(event.fields, self._protected, _cwd(event))
+                return refusal(event.fields, self._protected(environ), _cwd(event))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not open the door (rule 5)
             return f"self-protection failed: {type(error).__name__}: please report it"
         return ""
 
-    @property
-    def _protected(self) -> Protected:
-        """The protected paths, looked up when the first call needs them."""
-        if self._paths is None:
-            self._paths = Protected.of(self._plan, self._environ)
-        return self._paths
+    def _protected(self, given: Mapping[str, str] | None) -> Protected:
+        """The protected paths, as the environment *given* places the agent's settings. They are looked up anew after a
+        while: links on the way may lead elsewhere now."""
+        environ = self._environ if given is None else given
+        key, now = tuple(map(environ.get, PLACING)), monotonic()
+        until, paths = self._paths.get(key, (0.0, None))
+        if paths is None or until < now:
+            if len(self._paths) >= MOST_AGENTS:
+                self._paths.clear()
+            paths = Protected.of(self._plan, environ)
+            self._paths[key] = now + FRESH, paths
+        return paths
 
-    def _tool(self, tool: str, event: Event) -> str:
-        cwd, paths, takes = _cwd(event), self._protected, _takes(tool)
+    def _tool(self, tool: str, event: Event, paths: Protected) -> str:
+        cwd, takes = _cwd(event), _takes(tool)
         texts = 0
         for key, text in _texts(event.input):
-            if key in COMMANDS and (refused := self._command(tool, text, cwd)):
+            if key in COMMANDS and (refused := _refused(tool, text, paths, cwd)):
                 return refused
             if key in CONTENT or len(text) > LONGEST_PATH or "\n" in text or not _is_local(text):
                 continue
@@ -116,11 +132,13 @@ class Protection:
                 return refusal_to("move or delete", text, f"which holds `{held}`")
         return ""
 
-    def _command(self, tool: str, text: str, cwd: str) -> str:
-        from wasmguard.protection import shell
 
-        judge = shell.power_shell_refusal if tool in POWER_SHELLS else shell.refusal
-        return judge(text, self._protected, cwd)
+
+def _refused(tool: str, command: str, paths: Protected, cwd: str) -> str:
+    from wasmguard.protection import shell
+
+    judge = shell.power_shell_refusal if tool in POWER_SHELLS else shell.refusal
+    return judge(command, paths, cwd)
 
 
 def _texts(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

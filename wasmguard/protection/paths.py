@@ -50,10 +50,11 @@ class Protected:
         self.home = home_of(environ)
         self.environ = environ
         given = environ.get("CLAUDE_CONFIG_DIR", "")
-        agents = {f"{self.home}/.claude", *([absolute(given, "/", self.home)] if given else [])}
+        homes = {self.home, places.expanded("~/").rstrip("/"), places.home_in_database() or self.home}
+        agents = {*(f"{home}/.claude" for home in homes), *([absolute(given, "/", self.home)] if given else [])}
         settings = [f"{folder}/{name}" for folder in agents for name in (*SETTINGS, ".claude.json")]
         listed = [(path, GUARD, False) for path in files] + [(path, GUARD, True) for path in folders]
-        listed += [(path, AGENT, False) for path in (*settings, f"{self.home}/.claude.json")]
+        listed += [(path, AGENT, False) for path in (*settings, *(f"{home}/.claude.json" for home in homes))]
         listed += [(path, AGENT, True) for path in MANAGED]
         real: dict[str, str] = {}
         self.known: dict[str, tuple[str, bool]] = {}
@@ -71,8 +72,8 @@ class Protected:
         files = [plan.config]
         for policy in plan.policies:
             files += [policy.path, os.path.join(os.path.dirname(policy.path), "manifest.toml")]
-        folders = [places.config_dir(environ), places.cache_dir(environ)]
-        folders += [places.state_dir(environ), places.runtime_dir(environ)]
+        kinds = places.config_dir, places.cache_dir, places.state_dir, places.runtime_dir
+        folders = list({folder(variables) for variables in (environ, os.environ) for folder in kinds})
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if "/site-packages/" in package or "/dist-packages/" in package:
             folders.append(package)

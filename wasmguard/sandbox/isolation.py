@@ -38,10 +38,18 @@ class Cells:
     """Everything that guests of one guard run in."""
 
     def __init__(
-        self, library: str, setups: Mapping[str, Mapping[str, Any]], *, slots: int, event: int, isolation: str
+        self,
+        library: str,
+        setups: Mapping[str, Mapping[str, Any]],
+        *,
+        slots: int,
+        event: int,
+        isolation: str,
+        processes: int | None = None,
     ) -> None:
         """Use wasmtime's *library* and engines of *setups* by kind of module; at most *slots* guests run at the same
-        time, and an event has at most *event* bytes.
+        time, and an event has at most *event* bytes. With one slot, instances have no pool: for one event. At most
+        *processes* for each kind, by default as many as the slots and the machine make sensible.
 
         Raises:
             HostError: if there is no such isolation here.
@@ -50,6 +58,7 @@ class Cells:
             raise HostError('this system has no jailed processes: set `isolation = "thread"` if that is enough for you')
         self._library, self._setups, self._slots, self._event = library, setups, slots, event
         self.isolation, self._portable = isolation, wants_portable()
+        self._size = processes or (1 if slots == 1 else max(2, min(slots, os.cpu_count() or 2)))
         self._cells: dict[str, Processes] = {}
         self._cell: Cell | None = None
         self._guests: dict[str, Guest] = {}
@@ -100,9 +109,10 @@ class Cells:
         if kind not in self._cells:
             from wasmguard.sandbox.process import Processes
 
-            size = 1 if self._slots == 1 else max(2, min(self._slots, os.cpu_count() or 2))
-            setup = self._setups[kind]
-            made = Processes(self._library, setup, size, event=self._event, portable=self._portable)
+            setup, pooled = self._setups[kind], self._slots > 1
+            made = Processes(
+                self._library, setup, self._size, event=self._event, portable=self._portable, pooled=pooled
+            )
             self._cells.setdefault(kind, made)  # as above
         return self._cells[kind]
 

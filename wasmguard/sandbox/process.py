@@ -42,7 +42,7 @@ else:
     import _signal as signal  # without its enumerations, as in `serve.hook`
 
 READY = 15.0  # seconds until a cell is ready: large components take one to load, a busy machine some more
-SLOTS = 2  # of a cell's pool; it serves one event at a time. One: no pool, for a process that decides one event
+SLOTS = 2  # of a cell's pool; it serves one event at a time. One slot: no pool
 DEATHS = 3  # in a row, and a policy is broken
 SHORTEST, LONGEST = 0.5, 5.0  # seconds that an answer may take, whatever the clock of a policy is
 CARRIED = 32 * MIB  # bytes a second: what more than the usual 4 MiB of a request gives on top of the deadline
@@ -59,9 +59,19 @@ _spare: list[Child] = []  # cells that were forked ahead
 class Processes:
     """Up to *size* processes that run the same guests, started when they are needed."""
 
-    def __init__(self, library: str, setup: Mapping[str, Any], size: int, *, event: int, portable: bool) -> None:
-        """Use wasmtime's *library* and an engine of *setup* (`engine.Setup`); an event has at most *event* bytes."""
-        slots = 1 if size == 1 else SLOTS
+    def __init__(
+        self,
+        library: str,
+        setup: Mapping[str, Any],
+        size: int,
+        *,
+        event: int,
+        portable: bool,
+        pooled: bool = True,
+    ) -> None:
+        """Use wasmtime's *library* and an engine of *setup* (`engine.Setup`); an event has at most *event* bytes. Not
+        *pooled*, an engine is made sooner and an instance later: for a process that decides one event."""
+        slots = SLOTS if pooled else 1
         self._header = {"library": library, "setup": setup, "event": event, "portable": portable, "slots": slots}
         self._with_packages = portable or setup["kind"] == "component"
         self._loads: list[tuple[Spec, Code]] = []  # not the guests, which know us: nobody waits for a cycle to be found

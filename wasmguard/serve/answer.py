@@ -6,12 +6,12 @@ Each function returns an exit code, the answer for standard output and a complai
 
 from __future__ import annotations
 
-import os
 from time import time_ns
 
-from wasmguard import places, plan, switch
+from wasmguard import plan, switch
 from wasmguard.errors import EventError, PlanStale, WasmguardError
 from wasmguard.sandbox.isolation import PROCESS
+from wasmguard.serve.options import parsed, settled
 from wasmguard.text import lines, one_line
 
 TYPE_CHECKING = False
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ANSWERED, BLOCKED = 0, 2  # as in `serve.hook`, which imports nothing of ours and is imported by nobody here
 PASSED = b"{}\n"  # no opinion, in every event: what the agent gets while its owner has turned the guard off
 SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
-USAGE = "usage: wasmguard serve [--config PATH]"
 
 
 def decided(arguments: Sequence[str], raw: bytes) -> Reply:
@@ -37,13 +36,13 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     What takes long is imported after the cell has begun to load its guests.
     """
     try:
-        option = _config(arguments)
-        if switch.off_until() is not None and not _placed_by_agent():
+        config = settled(parsed(arguments))
+        if switch.off_until() is not None:
             return ANSWERED, PASSED, b""
-        with _guard(option, raw) as guard:
+        with _guard(config, raw) as guard:
             from wasmguard.agents import claude
 
-            event = _event(raw, guard.plan.event)
+            event = parsed_event(raw, guard.plan.event)
             return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except WasmguardError as error:
         return refusal(raw, str(error))
@@ -66,16 +65,12 @@ def refusal(raw: bytes, why: str) -> Reply:
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
 
 
-def _guard(option: str | None, raw: bytes) -> Guard:
+def _guard(config: str, raw: bytes) -> Guard:
     """The guard, its policies on their way into a cell."""
-    config = places.config_file(option)
     begun = _begun(config, raw)
     from wasmguard.guard import Guard
 
-    if begun:
-        return Guard(*begun, eager=False)
-    may_lock = option is not None or not _chosen_by_agent()
-    return Guard.load(config, slots=SLOTS, may_lock=may_lock)
+    return Guard(*begun, eager=False) if begun else Guard.load(config, slots=SLOTS)
 
 
 def _begun(config: str, raw: bytes) -> tuple[Plan, Cells] | None:
@@ -103,30 +98,12 @@ def _may_concern(policy: PlannedPolicy, raw: bytes) -> bool:
     )
 
 
-def _chosen_by_agent() -> bool:
-    """Whether the configuration comes from the environment of an agent's hook.
+def parsed_event(raw: bytes, most: int) -> Event:
+    """The event in *raw*, which has at most *most* bytes.
 
-    A project's own settings may set variables for the hooks (Claude Code 2.1.329: `env` in `.claude/settings.json`), so
-    a file that is named there counts only if it was locked by hand. Name the file with `--config` in the hook.
+    Raises:
+        EventError: if it is none.
     """
-    return _in_agent() and bool(os.environ.get("WASMGUARD_CONFIG"))
-
-
-def _placed_by_agent() -> bool:
-    """Whether an agent's hook was told where the state folder is.
-
-    A project's settings may say that too, and the folder that they name may hold a key and an `off` of its own. Then
-    the guard is on.
-    """
-    named = os.environ.get("XDG_STATE_HOME") or os.environ.get("HOME") != places.home_in_database()
-    return _in_agent() and bool(named)
-
-
-def _in_agent() -> bool:
-    return "CLAUDECODE" in os.environ or "CLAUDE_PROJECT_DIR" in os.environ
-
-
-def _event(raw: bytes, most: int) -> Event:
     from wasmguard.agents import claude
 
     if not raw or raw.isspace():
@@ -134,18 +111,3 @@ def _event(raw: bytes, most: int) -> Event:
     if len(raw) > most:
         raise EventError(f"the event has {len(raw):_} bytes, more than the limit of {most:_}: raise `limits.event`")
     return claude.parse(raw, time=time_ns() // 1_000_000)
-
-
-def _config(arguments: Sequence[str]) -> str | None:
-    """The path after `--config`. Parsed by hand: click would double the time a hook takes."""
-    rest = list(arguments)
-    path = None
-    while rest:
-        word = rest.pop(0)
-        if word == "--config" and rest:
-            path = rest.pop(0)
-        elif word.startswith("--config="):
-            path = word.removeprefix("--config=")
-        else:
-            raise EventError(f"unknown argument `{word}`: {USAGE}")
-    return path

@@ -31,6 +31,7 @@ else:
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
 DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
 REFUSAL = 2  # seconds to say no; then it is said without naming the event
+DAEMON = 4  # seconds for each step of asking the daemon; one that takes longer is not waited for
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
 NOTHING = b"{}\n"  # no opinion
@@ -49,20 +50,29 @@ FALLBACK = (
 class _Refused(Exception):
     """There is no decision, and why."""
 
+    final = False
+    """Whether nobody else may decide either: there is no time left, or we are told to go."""
 
-def main(arguments: Sequence[str]) -> NoReturn:
-    """Answer the event on stdin and end the process."""
-    out, raw = -1, bytearray()
+
+def main(arguments: Sequence[str], event: bytes | None = None, socket: str | None = None) -> NoReturn:
+    """Answer the event on stdin and end the process.
+
+    A thin client that found no daemon at *socket* has read the *event* already; the daemon is started afterwards.
+    """
+    out, raw = -1, bytearray(event or b"")
+    told = [*arguments, *(() if socket is None else ("--socket", socket))]
     try:
         try:
             out = _own_stdout()
             _expect_signals()
-            _read(0, raw)
-            reply = _supervised(lambda: _decided(arguments, bytes(raw)), out)
+            if event is None:
+                _read(0, raw)
+            reply = _by_daemon(told, bytes(raw)) if event is None else None
+            reply = reply or _supervised(lambda: _decided(told, bytes(raw)), out)
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer
             _hurry()
             reply = _refusal(raw, _why(error))
-        _finish(out, raw, reply)
+        _finish(out, raw, reply, told)
     finally:
         os._exit(BLOCKED)  # a second failure, such as a signal while refusing
 
@@ -89,7 +99,9 @@ def _own_stdout() -> int:
 def _expect_signals() -> None:
     def refuse(number: int, _frame: object) -> None:
         late = number == getattr(signal, "SIGALRM", None)
-        raise _Refused(f"no decision after {DEADLINE} s" if late else f"ended by signal {number}")
+        refused = _Refused(f"no decision after {DEADLINE} s" if late else f"ended by signal {number}")
+        refused.final = True
+        raise refused
 
     for number in SIGNALS:
         signal.signal(number, refuse)
@@ -111,6 +123,24 @@ def _read(descriptor: int, into: bytearray) -> None:
         into += part
         if len(into) > LARGEST:
             raise _Refused(f"the event is larger than {LARGEST >> 20} MiB: split what the tool call carries")
+
+
+def _by_daemon(arguments: Sequence[str], raw: bytes) -> Reply | None:
+    """What the daemon answers, if there is one. Whatever goes wrong with it: then we decide."""
+    try:
+        from wasmguard import link
+        from wasmguard.serve.options import parsed, settled
+
+        options = parsed(arguments)
+        path = options.socket or link.socket_of(settled(options))
+        if not os.path.lexists(path):
+            return None
+        reply = link.ask(path, link.EVENT, link.with_context(os.environ, raw), seconds=DAEMON)
+        return _checked(reply)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, _Refused) and error.final:
+            raise
+        return None
 
 
 def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
@@ -166,10 +196,14 @@ def _unframed(frame: bytearray) -> Reply:
     length, rest = int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:17], "big")
     if len(frame) < 17 or len(frame) != 17 + length + rest or frame[0] not in (ANSWERED, BLOCKED):
         raise _Refused("the deciding process sent half an answer")
-    answer = bytes(frame[17 : 17 + length])
-    if not (answer.startswith(b"{") and answer.endswith(b"}\n")):
+    return _checked((frame[0], bytes(frame[17 : 17 + length]), bytes(frame[17 + length :])))
+
+
+def _checked(reply: Reply) -> Reply:
+    code, answer, _ = reply
+    if code not in (ANSWERED, BLOCKED) or not (answer.startswith(b"{") and answer.endswith(b"}\n")):
         raise _Refused("the deciding process sent no JSON object")
-    return frame[0], answer, bytes(frame[17 + length :])
+    return reply
 
 
 def _decided(arguments: Sequence[str], raw: bytes) -> Reply:
@@ -202,7 +236,7 @@ def _refusal(raw: bytearray, why: str) -> Reply:
         return BLOCKED, FALLBACK, f"wasmguard: {why}{broken}\n".encode()
 
 
-def _finish(out: int, raw: bytearray, reply: Reply) -> NoReturn:
+def _finish(out: int, raw: bytearray, reply: Reply, arguments: Sequence[str]) -> NoReturn:
     code, answer, complaint = reply
     try:
         _write(out, answer)
@@ -212,8 +246,20 @@ def _finish(out: int, raw: bytearray, reply: Reply) -> NoReturn:
         code = ANSWERED if answer == NOTHING else BLOCKED  # where nothing can be stopped, silence says the same
     try:
         _write(2, complaint)
+        os.close(out)  # the agent has its answer: nobody waits for what follows
+        _start_daemon(arguments)
     finally:
         os._exit(code)  # nothing may print any more
+
+
+def _start_daemon(arguments: Sequence[str]) -> None:
+    """Start the daemon that there was none of, if we were told where it listens."""
+    from wasmguard.serve.options import parsed
+
+    if socket := parsed(arguments).socket:
+        from wasmguard.serve.start import start
+
+        start(socket, arguments)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -1,0 +1,204 @@
+"""The guard in a process that lives on: what it answers, and how it follows the plan."""
+
+import json
+import os
+
+import pytest
+
+from tests.agents.claude_rules import validate
+from tests.serve.host import wire
+from wasmguard import plan, switch
+from wasmguard.errors import WasmguardError
+from wasmguard.lock import lock
+from wasmguard.serve import standing as module
+from wasmguard.serve.standing import Standing
+
+SAID = 'policy "deny" says (untrusted text): "no"'
+
+
+@pytest.fixture
+def stands(configured):
+    """Standing guards, closed at the end."""
+    made = []
+
+    def stand(*names, **extra):
+        config = str(configured(*names, **extra))
+        made.append(Standing(config))
+        return made[-1], config
+
+    yield stand
+    for standing in made:
+        standing.close()
+
+
+def does(reply):
+    """What the client does with *reply*."""
+    code, answer, _ = reply
+    assert code == 0
+    return validate("PreToolUse", answer)
+
+
+def wrote(path, text):
+    """Write *path* so that its stamp differs, however coarse the clock of the file system is."""
+    before = os.stat(path).st_mtime_ns
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.utime(path, ns=(before + 10**9, before + 10**9))
+
+
+def test_it_says_what_a_hook_would_say(stands):
+    standing, _ = stands("pass")
+    assert standing.reply(wire(), {}) == (0, b"{}\n", b"")
+    standing, _ = stands("deny")
+    assert SAID in does(standing.reply(wire(), {})).reason
+
+
+def test_its_cells_are_there_before_the_first_event(stands):
+    standing, _ = stands("pass")
+    (cell,) = standing.pids()
+    standing.reply(wire(), {})
+    assert standing.pids() == [cell]
+
+
+def test_a_configuration_that_was_never_locked_is_locked_first(stands):
+    _, config = stands("pass")
+    assert plan.read(config).policies
+
+
+def test_without_a_configuration_there_is_none(tmp_path, own_home):
+    with pytest.raises(WasmguardError, match="does not exist"):
+        Standing(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"null", b"[" * 100_000, b'{"hook_event_name":"PreToolUse"}', b"\xff"])
+def test_what_is_no_event_is_refused(stands, raw):
+    standing, _ = stands("pass")
+    code, answer, complaint = standing.reply(raw, {})
+    assert code == 2 or validate("PreToolUse", answer).does == "blocked"
+    assert json.loads(answer)
+    assert complaint
+    assert standing.last.effect == "deny"
+    assert standing.last.faulted
+    assert standing.reply(wire(), {}) == (0, b"{}\n", b"")
+
+
+def test_a_bug_of_ours_is_a_deny(stands, monkeypatch):
+    standing, _ = stands("pass")
+    monkeypatch.setattr(module, "parsed_event", lambda *_: 1 / 0)
+    assert "internal error: ZeroDivisionError" in does(standing.reply(wire(), {})).reason
+
+
+def test_an_event_over_the_limit_is_refused(stands):
+    standing, _ = stands("pass")
+    reply = standing.reply(wire(tool_input={"content": "x" * (standing.plan.event + 1)}), {})
+    assert "more than the limit" in does(reply).reason
+
+
+def test_it_tells_what_the_last_decision_came_to(stands):
+    standing, _ = stands("deny")
+    standing.reply(wire(), {})
+    last = standing.last
+    assert (last.event, last.tool, last.effect, last.policy) == ("PreToolUse", "Passed", "deny", "deny")
+    assert SAID in last.reason
+    assert not last.faulted
+    assert last.time > 0
+    assert last.microseconds > 0
+
+
+def test_while_its_owner_has_it_off_everything_passes(stands):
+    standing, _ = stands("deny")
+    switch.switch_off(60)
+    try:
+        assert standing.reply(wire(), {}) == (0, b"{}\n", b"")
+    finally:
+        switch.switch_on()
+    assert SAID in does(standing.reply(wire(), {})).reason
+
+
+def test_settings_are_protected_where_the_agent_says_they_are(stands, tmp_path):
+    standing, _ = stands("pass")
+    written = wire(tool_name="Write", tool_input={"file_path": str(tmp_path / "moved/settings.json"), "content": "{}"})
+    assert standing.reply(written, {}) == (0, b"{}\n", b"")
+    reply = standing.reply(written, {"CLAUDE_CONFIG_DIR": str(tmp_path / "moved")})
+    assert "which can switch the agent's hooks off" in does(reply).reason
+
+
+# It follows the plan.
+
+
+def test_a_new_plan_is_in_force_at_the_next_event(stands, configured):
+    standing, config = stands("pass")
+    old, (cell,) = standing.plan.digest, standing.pids()
+    configured("pass", "deny")
+    lock(config, repin=False)
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert (standing.reload.old, standing.reload.new, standing.reload.error) == (old, standing.plan.digest, "")
+    assert standing.plan.digest != old
+    assert cell not in standing.pids()
+
+
+def test_a_configuration_that_is_not_locked_yet_changes_nothing(stands):
+    standing, config = stands("deny")
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    wrote(config, f"{text}\n# more\n")
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert "changed: run `wasmguard lock`" in standing.reload.error
+    lock(config, repin=False)
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert standing.reload.error == ""
+
+
+@pytest.mark.parametrize("broken", ["not toml [", ""])
+def test_the_last_good_plan_stays_when_the_configuration_breaks(stands, broken):
+    standing, config = stands("deny")
+    wrote(config, broken)
+    assert SAID in does(standing.reply(wire(), {})).reason
+    os.unlink(config)
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert "does not exist" in standing.reload.error
+
+
+def test_a_plan_that_was_tampered_with_changes_nothing(stands):
+    standing, config = stands("deny")
+    with open(plan.file_of(config), "r+b") as file:
+        file.seek(100)
+        file.write(b"forged")
+    wrote_again = os.stat(plan.file_of(config)).st_mtime_ns + 10**9
+    os.utime(plan.file_of(config), ns=(wrote_again, wrote_again))
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert "is not what was written there" in standing.reload.error
+
+
+def test_a_module_that_changed_is_refused_until_it_is_locked(stands, tmp_path, assembled, monkeypatch):
+    standing, config = stands("pass")
+    monkeypatch.setattr(module, "MODULES", 0.0)
+    standing.reply(wire(), {})
+    (tmp_path / "pass.wasm").write_bytes(assembled("deny"))
+    assert "changed since it was locked" in does(standing.reply(wire(), {})).reason
+    lock(config, repin=True)
+    assert 'policy "pass" says' in does(standing.reply(wire(), {})).reason
+
+
+def test_what_cannot_run_does_not_replace_what_runs(stands, configured, monkeypatch):
+    standing, config = stands("deny")
+    cells = standing.pids()
+    configured("deny", "pass")
+    lock(config, repin=False)
+
+    def fails(*_, **__):
+        raise WasmguardError("no processes left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.plan, "cells", fails)
+        assert SAID in does(standing.reply(wire(), {})).reason
+    assert standing.reload.error == "no processes left"
+    assert standing.pids() == cells
+
+
+def test_its_cells_end_with_it(configured):
+    standing = Standing(str(configured("pass")))
+    cells = standing.pids()
+    standing.close()
+    assert cells
+    assert not any(os.path.exists(f"/proc/{cell}") for cell in cells)

@@ -1,0 +1,214 @@
+"""The guard of one configuration in a process that lives on: it follows the plan.
+
+1. Before each event the plan's file and the configuration are looked at, twice a second the modules too. If one of them
+   is another file now, the plan is read again.
+2. A plan that counts comes into force between two events, whole, with new cells. One that does not count, or cannot be
+   read, changes nothing: the last good one stays, and it is told why.
+3. A module whose bytes changed is refused from then on, as a one-shot hook would refuse it.
+4. What is to be recorded is written when nobody waits for an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic, perf_counter_ns, time_ns
+
+from wasmguard import audit, places, plan, switch
+from wasmguard.agents import claude
+from wasmguard.decision import OURSELVES
+from wasmguard.errors import PlanStale, WasmguardError
+from wasmguard.guard import Guard
+from wasmguard.serve.answer import ANSWERED, PASSED, parsed_event, refusal
+from wasmguard.text import one_line
+from wasmguard.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from wasmguard.decision import Decision
+    from wasmguard.event import Event
+    from wasmguard.plan import Plan
+    from wasmguard.serve.answer import Reply
+
+SLOTS = 2  # an engine with a pool: this process decides many events
+MODULES = 0.5  # seconds between two looks at the modules' files
+REASON = 200  # characters that are kept of a reason
+MOST_RECORDS = 1_000  # that wait to be written
+
+
+class Told(Value):
+    """What a decision came to, for whoever asks how things are."""
+
+    time: int = 0
+    """Unix milliseconds."""
+    event: str = ""
+    tool: str = ""
+    effect: str = "pass"
+    rewrote: bool = False
+    faulted: bool = False
+    policy: str = ""
+    """Who carried it."""
+    reason: str = ""
+    microseconds: float = 0.0
+
+
+class Reload(Value):
+    """The last time that the plan changed, or should have."""
+
+    time: int = 0
+    """Unix milliseconds; 0 if it never did."""
+    old: str = ""
+    new: str = ""
+    """Digests of the configuration before and after."""
+    error: str = ""
+    """Why the old one stays; empty if it does not."""
+
+
+class Standing:
+    """Answers events under the configuration *config* as it is now."""
+
+    def __init__(self, config: str) -> None:
+        """Load the guard, and start its cells.
+
+        Raises:
+            WasmguardError: if there can be none.
+        """
+        self._files = config, plan.file_of(config)
+        self.last, self.reload = Told(), Reload()
+        self._records: list[tuple[str, dict[str, Any]]] = []
+        _ensure_locked(config)
+        self._seen = self._looked()
+        self._guard = self._loaded(plan.read(config))
+        self._modules, self._next = self._module_stamps(), 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """What decides now."""
+        return self._guard.plan
+
+    def reply(self, raw: bytes, context: Mapping[str, str]) -> Reply:
+        """Code, answer and complaint for the event *raw* of an agent with the variables *context*. Never raises."""
+        begun = perf_counter_ns()
+        try:
+            self._follow()
+            answer, told = self._decided(raw, context)
+            reply = ANSWERED, answer, b""
+        except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
+            bug = f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it"
+            why = str(error) if isinstance(error, WasmguardError) else bug
+            reply = refusal(raw, why)
+            told = Told(effect="deny", faulted=True, policy=OURSELVES, reason=one_line(why, REASON))
+        microseconds = (perf_counter_ns() - begun) / 1000
+        self.last = told.replaced(time=time_ns() // 1_000_000, microseconds=microseconds)
+        return reply
+
+    def pids(self) -> list[int]:
+        """The cells."""
+        return self._guard.cells.pids()
+
+    def later(self) -> None:
+        """Write the records that wait. What cannot be written is lost, which nobody's answer may depend on."""
+        waiting, self._records = self._records, []
+        for kind, fields in waiting:
+            try:
+                audit.record(kind, **fields)
+            except WasmguardError:
+                return
+
+    def close(self) -> None:
+        """End the cells."""
+        self._guard.close()
+
+    def _decided(self, raw: bytes, context: Mapping[str, str]) -> tuple[bytes, Told]:
+        if switch.off_until() is not None:
+            return PASSED, Told(reason="the guard is off")
+        event = parsed_event(raw, self.plan.event)
+        decision = self._guard.decide(event, context)
+        return claude.encode(claude.render(event, decision)), _told(event, decision)
+
+    def _follow(self) -> None:
+        """Rules 1 to 3."""
+        now, seen = monotonic(), self._looked()
+        if seen != self._seen:
+            self._seen = seen
+            self._reloaded()
+        elif now >= self._next:
+            self._next = now + MODULES
+            if (modules := self._module_stamps()) != self._modules:
+                self._modules = modules
+                self._swapped(self.plan)
+
+    def _reloaded(self) -> None:
+        old = self.plan.digest
+        try:
+            read = plan.read(self._files[0])
+            if read != self.plan:
+                self._swapped(read)
+        except WasmguardError as error:
+            self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=old, error=str(error)))
+            return
+        self._modules = self._module_stamps()
+        if self.plan.digest != old or self.reload.error:
+            self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=self.plan.digest))
+
+    def _swapped(self, read: Plan) -> None:
+        """Put *read* into force; only when its cells are ready."""
+        before, self._guard = self._guard, self._loaded(read)
+        before.close()
+
+    def _noted(self, reload: Reload) -> None:
+        self.reload = reload
+        if len(self._records) < MOST_RECORDS:
+            self._records.append(("reload", reload.replaced(time=0).as_dict()))
+
+    def _loaded(self, read: Plan) -> Guard:
+        guard = Guard(read, plan.cells(read, slots=SLOTS, processes=1))
+        try:
+            guard.cells.start()
+        except BaseException:
+            guard.close()
+            raise
+        return guard
+
+    def _looked(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(_stamp, self._files))
+
+    def _module_stamps(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(_stamp(policy.path) for policy in self.plan.policies)
+
+
+def _ensure_locked(config: str) -> None:
+    """Lock what was never locked.
+
+    Raises:
+        WasmguardError: if it cannot be.
+    """
+    try:
+        plan.read(config)
+    except PlanStale:
+        from wasmguard.lock import lock
+
+        lock(config, repin=False)
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """What tells one file from the next; empty if there is none."""
+    try:
+        return places.stamp(os.stat(path))
+    except OSError:
+        return ()
+
+
+def _told(event: Event, decision: Decision) -> Told:
+    carried = decision.because[0] if decision.because else None
+    return Told(
+        event=event.name,
+        tool=event.tool or "",
+        effect=decision.effect.name.lower(),
+        rewrote=decision.rewrite is not None,
+        faulted=decision.faulted,
+        policy=carried.policy if carried else "",
+        reason=one_line(decision.reason, REASON),
+    )
