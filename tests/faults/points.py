@@ -1,7 +1,7 @@
 """The named points at which a hook is broken, in the order in which a hook comes by: as data.
 
 A point of `LOCKING` is met where the configuration was never locked before, in a new home; the others where it was.
-Not here: the daemon and the records, which do not exist yet.
+Not here: the daemon (`test_kills`) and the records.
 """
 
 from typing import NamedTuple
@@ -33,6 +33,8 @@ WALL = (
     Point("wall", "expected signals", "wasmguard.serve.hook:_expect_signals", "after"),
     Point("wall", "read stdin", "wasmguard.serve.hook:_read", only=STDIN),
     Point("wall", "stdin was read", "wasmguard.serve.hook:_read", "after", STDIN),
+    Point("wall", "look for a daemon", "wasmguard.serve.hook:_by_daemon"),
+    Point("wall", "there is no daemon", "wasmguard.serve.hook:_by_daemon", "after"),
     Point("wall", "supervise", "wasmguard.serve.hook:_supervised"),
     Point("wall", "read the reply", "wasmguard.serve.hook:_read", only=REPLY),
     Point("wall", "the reply was read", "wasmguard.serve.hook:_read", "after", REPLY),
@@ -42,7 +44,10 @@ WALL = (
     Point("wall", "stdout was written", "wasmguard.serve.hook:_write", "after", STDOUT),
 )
 
-AFTERWARDS = (Point("wall", "write stderr", "wasmguard.serve.hook:_write", only=STDERR),)
+AFTERWARDS = (
+    Point("wall", "write stderr", "wasmguard.serve.hook:_write", only=STDERR),
+    Point("wall", "start the daemon", "wasmguard.serve.hook:_start_daemon"),
+)
 """The answer is out already: it stays what it is."""
 
 DECIDING = (
@@ -52,7 +57,7 @@ DECIDING = (
     Point("deciding", "fork the cell", "wasmguard.sandbox.process:_forked"),
     Point("deciding", "the cell was forked", "wasmguard.sandbox.process:_forked", "after"),
     Point("deciding", "import what answers", "import wasmguard.serve.answer"),
-    Point("deciding", "read the arguments", "wasmguard.serve.answer:_config"),
+    Point("deciding", "read the arguments", "wasmguard.serve.answer:parsed"),
     Point("deciding", "find the configuration", "wasmguard.places:config_file"),
     Point("deciding", "read the configuration", "wasmguard.plan:digest_of"),
     Point("deciding", "read the key", "wasmguard.sandbox.cache:_read", only=KEY),

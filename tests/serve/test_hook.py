@@ -10,8 +10,10 @@ of `Refused`, one rewrites those of `Moved`, and for those of `Slow` two take ha
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +21,9 @@ from pathlib import Path
 import pytest
 
 from tests.agents.claude_rules import validate
-from tests.serve.host import HOOK, INPUT, ROOT, SERVE, Host, ended, event, send, wire
-from wasmguard import places, plan, switch
+from tests.serve.host import HOOK, INPUT, ROOT, SECRET, SERVE, Host, ended, event, send, wire
+from wasmguard import link, places, plan, switch
+from wasmguard.agents import claude
 from wasmguard.event import STOPPING
 from wasmguard.lock import lock
 
@@ -856,3 +859,92 @@ def test_modules_in_the_folder_of_the_agent_are_not_imported(host, tmp_path):
         command, input=wire(tool_name="Refused"), cwd=tmp_path, env=environment, capture_output=True, check=False
     )
     assert b'"permissionDecision":"deny"' in done.stdout, done
+
+
+# A daemon that is there is asked; whatever is wrong with it, the hook decides by itself.
+
+
+class Daemon(threading.Thread):
+    """Answers one question at the socket *path* with *said*, bytes of a frame or what makes them of the question."""
+
+    def __init__(self, path, said):
+        super().__init__()
+        self.question, self._said = b"", said
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._listener.settimeout(20)
+        self.start()
+
+    def run(self):
+        with self._listener, suppress(OSError):
+            channel, _ = self._listener.accept()
+            with channel:
+                channel.settimeout(20)
+                while len(self.question) < link.QUESTION or len(self.question) < self._whole():
+                    self.question += channel.recv(1 << 20)
+                channel.sendall(self._said)
+                if self._said == b"":
+                    channel.recv(1)  # says nothing until the hook goes
+
+    def _whole(self):
+        return link.QUESTION + link.asked(self.question[: link.QUESTION])[2]
+
+
+def asked_through(host, path, raw, said, **options):
+    """The hook's answer beside a daemon that says *said*, and the question that it was asked."""
+    daemon = Daemon(path, said)
+    program = SERVE.replace("; from", f"; sys.argv += ['--socket', {str(path)!r}]; from", 1)
+    program = program.replace("; main()", "; import wasmguard.serve.start as s; s.start = lambda *_: None; main()")
+    try:
+        return host.hook(raw, program=program, **options), daemon.question
+    finally:
+        daemon.join()
+
+
+DENIES = claude.encode(claude.refusal("PreToolUse", "said by the daemon"))
+
+
+def test_a_daemon_that_is_there_decides(host, tmp_path):
+    raw = wire()
+    answer, question = asked_through(host, tmp_path / "s", raw, link.answered(link.ANSWERED, DENIES))
+    assert "said by the daemon" in reason_of(answer)
+    context, event = link.without_context(question[link.QUESTION :])
+    assert event == raw
+    assert context["HOME"] == str(host.home)
+    assert SECRET.encode() not in question
+
+
+def test_a_daemon_that_blocks_is_heard(host, tmp_path):
+    answer, _ = asked_through(host, tmp_path / "s", wire(), link.answered(link.BLOCKED, DENIES, b"because\n"))
+    assert (answer.code, answer.out, answer.err) == (2, DENIES, b"because\n")
+
+
+NO_ANSWERS = {
+    "half a frame": link.answered(link.ANSWERED, b"{}\n")[:-1],
+    "of another version": link.answered(link.ELSEWHERE, b""),
+    "with a code that is none": b"wg\x01\x01" + link.answered(link.ANSWERED, b"{}\n")[4:],
+    "no object": link.answered(link.ANSWERED, b"null\n"),
+    "nothing in a frame": link.answered(link.ANSWERED, b""),
+    "half an object": link.answered(link.ANSWERED, b'{"a'),
+    "something else": b"HTTP/1.1 200 OK\r\n\r\n{}\n",
+}
+
+
+@pytest.mark.parametrize("said", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_a_daemon_without_a_whole_answer_decides_nothing(host, tmp_path, said):
+    answer, _ = asked_through(host, tmp_path / "s", wire(tool_name="Refused"), said)
+    assert 'policy "refuses" says' in reason_of(answer)
+
+
+def test_a_daemon_that_says_nothing_is_not_waited_for(host, tmp_path):
+    answer, _ = asked_through(host, tmp_path / "s", wire(tool_name="Refused"), b"")
+    assert 'policy "refuses" says' in reason_of(answer)
+
+
+def test_a_socket_that_nobody_serves_decides_nothing(host, tmp_path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    program = SERVE.replace("; from", f"; sys.argv += ['--socket', {str(tmp_path / 's')!r}]; from", 1)
+    program = program.replace("; main()", "; import wasmguard.serve.start as s; s.start = lambda *_: None; main()")
+    assert 'policy "refuses" says' in reason_of(host.hook(wire(tool_name="Refused"), program=program))
