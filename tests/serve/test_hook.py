@@ -948,3 +948,11 @@ def test_a_socket_that_nobody_serves_decides_nothing(host, tmp_path):
     program = SERVE.replace("; from", f"; sys.argv += ['--socket', {str(tmp_path / 's')!r}]; from", 1)
     program = program.replace("; main()", "; import wasmguard.serve.start as s; s.start = lambda *_: None; main()")
     assert 'policy "refuses" says' in reason_of(host.hook(wire(tool_name="Refused"), program=program))
+
+
+def test_a_clock_that_a_thin_client_started_goes_on(host):
+    """It has waited for the daemon already, and the agent's patience does not begin anew."""
+    program = SERVE.replace("; from", "; import signal; signal.setitimer(signal.ITIMER_REAL, 1); from", 1)
+    process = host.start(program=program)
+    process.wait(timeout=20)  # it never gets its event
+    assert "no decision" in reason_of(ended(process))

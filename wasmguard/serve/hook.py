@@ -108,7 +108,9 @@ def _expect_signals() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # whoever started us may have blocked them
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+        left, _ = signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+        if 0 < left < DEADLINE:  # a thin client started the clock
+            signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def _hurry() -> None:
