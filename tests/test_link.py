@@ -135,3 +135,13 @@ def test_each_configuration_has_a_socket_of_its_own(own_home):
     assert first != second
     assert first.endswith(".sock")
     assert __version__ not in first  # a daemon of another version is found, and told to go
+
+
+def test_a_socket_has_a_path_that_a_system_takes(monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    for length in range(1, 200):
+        monkeypatch.setenv("HOME", "/" + "h" * length)
+        monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+        path = link.socket_of("/c/wasmguard.toml")
+        assert len(path) <= link.LONGEST_PATH
+        assert path.startswith(("/h", f"/tmp/wasmguard-{os.geteuid()}/"))

@@ -5,7 +5,7 @@
 3. Both sides check that the other one is the same user, as the kernel knows it.
 4. A connection may carry one question after the other.
 5. A question about an event begins with its context: those variables of the hook's environment that say where the
-   agent's settings are, and which folders its shell may mean (`CONTEXT`). Nothing else of the environment leaves the hook.
+   agent's settings are, and which folders its shell may mean (`CONTEXT`). Nothing else of it leaves the hook.
 
 The clients that a hook starts (`serve/client.py`, `serve/client.c`) import nothing of ours, so they spell these frames
 out themselves; `tests/test_link.py` holds them together.
@@ -41,15 +41,20 @@ CONTEXT = (
 )
 LARGEST_CONTEXT = 65_536  # bytes: nine paths
 LARGEST = 64 * 2**20  # bytes of an event, as in `serve.hook`
-LONGEST_PATH = 107  # bytes of a Unix socket's path (`struct sockaddr_un`, Linux; 103 on macOS)
+LONGEST_PATH = 103  # bytes of a Unix socket's path (`struct sockaddr_un` on macOS; 107 on Linux)
 PIECE = 1 << 18  # bytes that are read at once
 
 
 def socket_of(config: str) -> str:
-    """Where the daemon of the configuration file *config* listens, unless it was told otherwise."""
+    """Where the daemon of the configuration file *config* listens, unless it was told otherwise: in the runtime folder,
+    or in one of this user's below `/tmp` where that would make too long a path."""
     from wasmguard.sandbox.cache import digest
 
-    return os.path.join(places.runtime_dir(), f"{digest(os.fsencode(os.path.abspath(config)))[:16]}.sock")
+    name = f"{digest(os.fsencode(os.path.abspath(config)))[:16]}.sock"
+    path = os.path.join(places.runtime_dir(), name)
+    if len(os.fsencode(path)) < LONGEST_PATH:
+        return path
+    return f"/tmp/{places.OURS}-{os.geteuid()}/{name}"  # noqa: S108  # the daemon makes and checks a private folder
 
 
 def question(kind: int, payload: bytes) -> bytes:

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from tests.protection.house import House
+from wasmguard import installed
 from wasmguard.protection.settings import LARGEST
 
 OURS = {"hooks": {"PreToolUse": [{"matcher": "*", "hooks": [{"type": "command", "command": "/v/bin/wasmguard"}]}]}}
@@ -102,3 +103,65 @@ def test_a_relative_name_is_one_of_the_session(house):
 def test_skills_are_no_settings(house):
     skill = house.put("proj/.claude/skills/x/SKILL.md", "# not JSON")
     assert house.changed(source="skills", file_path=skill) == ""
+
+
+HOOK = ("/v/bin/python", "-I", "-S", "/v/wasmguard/serve/client.py", "/run/s", "--config", "/c", "--home", "/h")
+
+
+@pytest.fixture
+def hooked(house, own_home):
+    """Settings with hooks of ours, as `wasmguard install` remembers them: the path, and the JSON of the file."""
+    entry = installed.Entry(
+        agent="claude-code",
+        scope="local",
+        path=f"{house.project}/.claude/settings.local.json",
+        transport="command",
+        config="/c",
+        socket="/run/s",
+        events=("PreToolUse", "ConfigChange"),
+        command=HOOK,
+        time=0,
+    )
+    installed.keep([entry])
+    handlers = installed.expected(entry)
+    hooks = {event: [{"matcher": "*", "hooks": [dict(handlers[event])]}] for event in entry.events}
+    house.put("proj/.claude/settings.local.json", json.dumps({"hooks": hooks}))
+    return entry.path, {"hooks": hooks}
+
+
+def changed(house, path, settings):
+    house.put("proj/.claude/settings.local.json", json.dumps(settings))
+    return house.changed(source="local_settings", file_path=path)
+
+
+def test_settings_that_still_hold_our_hooks_may_change(house, hooked):
+    path, settings = hooked
+    assert changed(house, path, settings) == ""
+    assert changed(house, path, settings | {"model": "opus"}) == ""
+
+
+def test_settings_that_lost_a_hook_of_ours_are_not_applied(house, hooked):
+    path, settings = hooked
+    for event in settings["hooks"]:
+        rest = {name: groups for name, groups in settings["hooks"].items() if name != event}
+        assert f"the guard's hook for `{event}` no more" in changed(house, path, {"hooks": rest})
+    assert "no more" in changed(house, path, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"onFailure": "continue"}, {"command": "/bin/true"}, {"async": True}, {"if": "Bash"}],
+    ids=str,
+)
+def test_nor_settings_in_which_it_is_another(house, hooked, change):
+    path, settings = hooked
+    settings["hooks"]["PreToolUse"][0]["hooks"][0] |= change
+    assert "the guard's hook for `PreToolUse` no more" in changed(house, path, settings)
+
+
+def test_a_file_with_our_hooks_may_not_go(house, hooked):
+    path, _ = hooked
+    os.unlink(path)
+    assert "no more" in house.changed(source="local_settings", file_path=path)
+    installed.keep([])  # what `wasmguard uninstall` does first
+    assert house.changed(source="local_settings", file_path=path) == ""

@@ -93,25 +93,25 @@ class Protection:
         try:
             if event.name in TOOL_GATES:
                 tool = event.tool or ""
-                return "" if tool in READING else self._tool(tool, event, self._protected(environ))
+                return "" if tool in READING else self._tool(tool, event, self._protected(event, environ))
             if event.name == "ConfigChange":
                 from wasmguard.protection.settings import refusal
 
-                return refusal(event.fields, self._protected(environ), _cwd(event))
+                return refusal(event.fields, self._protected(event, environ), _cwd(event))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not open the door (rule 5)
             return f"self-protection failed: {type(error).__name__}: please report it"
         return ""
 
-    def _protected(self, given: Mapping[str, str] | None) -> Protected:
-        """The protected paths, as the environment *given* places the agent's settings. They are looked up anew after a
-        while: links on the way may lead elsewhere now."""
-        environ = self._environ if given is None else given
-        key, now = tuple(map(environ.get, PLACING)), monotonic()
+    def _protected(self, event: Event, given: Mapping[str, str] | None) -> Protected:
+        """The protected paths, as *event* and the environment *given* place the agent's settings. They are looked up
+        anew after a while: links on the way may lead elsewhere now."""
+        environ, folder = self._environ if given is None else given, _settings_of(event)
+        key, now = (folder, *map(environ.get, PLACING)), monotonic()
         until, paths = self._paths.get(key, (0.0, None))
         if paths is None or until < now:
             if len(self._paths) >= MOST_AGENTS:
                 self._paths.clear()
-            paths = Protected.of(self._plan, environ)
+            paths = Protected.of(self._plan, environ, folder)
             self._paths[key] = now + FRESH, paths
         return paths
 
@@ -132,6 +132,12 @@ class Protection:
                 return refusal_to("move or delete", text, f"which holds `{held}`")
         return ""
 
+
+def _settings_of(event: Event) -> str:
+    """The folder of the agent's settings, as far as *event* tells: its transcripts are in `projects/` there."""
+    given = event.fields.get("transcript_path")
+    folder, found, _ = given.rpartition("/projects/") if isinstance(given, str) else ("", "", "")
+    return folder if found and folder[:1] == "/" and len(folder) <= LONGEST_PATH else ""
 
 
 def _refused(tool: str, command: str, paths: Protected, cwd: str) -> str:

@@ -1,6 +1,7 @@
 """Commands that change the guard itself, or start an agent without its hooks.
 
-1. `wasmguard` may be asked for what is listed in `HARMLESS`. Everything else changes what decides, or when.
+1. `wasmguard` may be asked for what is listed in `HARMLESS`. Everything else changes what decides, or when; a daemon
+   too, which could answer in place of ours.
 2. Nobody ends a process by the name of wasmguard, and nobody uninstalls it.
 3. Claude Code is not started so that it drops its hooks, nor told to write so into its settings.
 """
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HARMLESS = word_set(
-    "bench build check demo doctor explain help inspect log new on replay run schema selftest serve stats status test"
-    " verify"
+    "bench build check completion demo doctor explain help inspect log new on replay run schema selftest serve stats"
+    " status test verify"
 )
 CHANGING = word_set("allow init install lock off stop ui uninstall")
 """The rest, as far as it exists: these are also seen behind commands that we do not know."""
@@ -57,9 +58,15 @@ def _asked(arguments: Sequence[str]) -> str:
         if word == "--config":
             next(rest, "")
         elif word[:1] != "-":
-            harmless = word in HARMLESS or not {"-h", "--help"}.isdisjoint(arguments)
+            harmless = word in HARMLESS and not (word == "serve" and _listens(arguments))
+            harmless = harmless or not {"-h", "--help"}.isdisjoint(arguments)
             return "" if harmless else f"the agent may not run `wasmguard {word[:40]}`: {TERMINAL}"
     return ""
+
+
+def _listens(arguments: Sequence[str]) -> bool:
+    """Whether `wasmguard serve` becomes a daemon: at our socket it would answer for us."""
+    return any(word.partition("=")[0] in ("--daemon", "--socket", "--http") for word in arguments)
 
 
 def _module(arguments: Sequence[str]) -> str:
@@ -78,8 +85,8 @@ def _module(arguments: Sequence[str]) -> str:
 def _behind(words: Sequence[str]) -> str:
     """Rule 1 for what comes behind a command that runs others: `uv run wasmguard off`."""
     for at, word in enumerate(words[1:], 1):
-        if word in CHANGING and commands.name_of(words[at - 1]) == "wasmguard":
-            return _asked([word])
+        if word in CHANGING | {"serve"} and commands.name_of(words[at - 1]) == "wasmguard":
+            return _asked(words[at:])
     return ""
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from stat import S_ISLNK, S_ISREG
 
-from wasmguard import places
+from wasmguard import link, places
 from wasmguard.protection.marks import ANY, WILD, could_be, plain
 from wasmguard.text import one_line
 
@@ -45,13 +45,19 @@ def refusal_to(act: str, path: str, why: str) -> str:
 class Protected:
     """The protected paths of one user and plan."""
 
-    def __init__(self, files: Iterable[str], folders: Iterable[str], environ: Mapping[str, str] = os.environ) -> None:
-        """Protect *files* and *folders* of the guard, and the settings of the agent as *environ* places them."""
+    def __init__(
+        self, files: Iterable[str], folders: Iterable[str], environ: Mapping[str, str] = os.environ, agent: str = ""
+    ) -> None:
+        """Protect *files* and *folders* of the guard, and the settings of the agent in the folder *agent* and wherever
+        *environ* places them."""
         self.home = home_of(environ)
         self.environ = environ
         given = environ.get("CLAUDE_CONFIG_DIR", "")
         homes = {self.home, places.expanded("~/").rstrip("/"), places.home_in_database() or self.home}
-        agents = {*(f"{home}/.claude" for home in homes), *([absolute(given, "/", self.home)] if given else [])}
+        agents = {
+            *(f"{home}/.claude" for home in homes),
+            *(absolute(at, "/", self.home) for at in (given, agent) if at),
+        }
         settings = [f"{folder}/{name}" for folder in agents for name in (*SETTINGS, ".claude.json")]
         listed = [(path, GUARD, False) for path in files] + [(path, GUARD, True) for path in folders]
         listed += [(path, AGENT, False) for path in (*settings, *(f"{home}/.claude.json" for home in homes))]
@@ -67,18 +73,19 @@ class Protected:
         self._above: dict[str, str] = {}
 
     @classmethod
-    def of(cls, plan: Plan, environ: Mapping[str, str] = os.environ) -> Protected:
-        """What is protected under *plan*."""
+    def of(cls, plan: Plan, environ: Mapping[str, str] = os.environ, agent: str = "") -> Protected:
+        """What is protected under *plan*; the rest as above."""
         files = [plan.config]
         for policy in plan.policies:
             files += [policy.path, os.path.join(os.path.dirname(policy.path), "manifest.toml")]
         kinds = places.config_dir, places.cache_dir, places.state_dir, places.runtime_dir
         folders = list({folder(variables) for variables in (environ, os.environ) for folder in kinds})
+        folders.append(os.path.dirname(link.socket_of(plan.config)))
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if "/site-packages/" in package or "/dist-packages/" in package:
             folders.append(package)
             files.append(os.path.join(package.rsplit("/lib", 1)[0], "bin", places.OURS))
-        return cls(files, folders, environ)
+        return cls(files, folders, environ, agent)
 
     def found(self, path: str, cwd: str, *, look: bool = True) -> str:
         """Which protected path *path* is or lies in; empty if none. Without *look*, the disk is not asked (rule 3)."""

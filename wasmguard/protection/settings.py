@@ -6,9 +6,11 @@ refused. It does not ask about files that are there when it starts. A change is 
 1. sets `disableAllHooks`, or one of the switches that let only an administrator's hooks run;
 2. sets a variable, in `env`, that steers a hook process: what it loads, where it finds its configuration and plan, and
    how the agent starts without hooks;
-3. cannot be read as what it has to be: then nobody knows what it says.
+3. cannot be read as what it has to be: then nobody knows what it says;
+4. does not hold a hook any more that `wasmguard install` wrote into it, or holds it changed. (Hooks that were written
+   by hand are not known.) `wasmguard uninstall` forgets them first.
 
-A file that is gone sets nothing. Whether a hook entry of ours was in it before is not known here.
+A file that is gone sets nothing, unless something was installed in it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
-from wasmguard import wire
+from wasmguard import installed, wire
 from wasmguard.protection.marks import word_set
 from wasmguard.protection.paths import MANAGED, SETTINGS, Protected
 from wasmguard.text import one_line
@@ -48,7 +50,7 @@ def refusal(fields: Mapping[str, Any], protected: Protected, cwd: str) -> str:
         return "the settings that changed have no readable name: restart the agent"
     named = [protected.absolute(given, cwd)] if given else _usual(str(fields.get("source", "")), protected, cwd)
     for path in named:
-        if flaw := _flaw(path):
+        if flaw := _flaw(path) or _lack(path):
             return f"the agent's settings `{one_line(path, 200)}` {flaw}"
     return ""
 
@@ -84,6 +86,14 @@ def _flaw(path: str) -> str:
         if settings.get(allowed) is not None:
             return f"set `{allowed}`, which can drop the guard's hooks: {OWN_WAY}"
     return _flaw_of_variables(settings.get("env"))
+
+
+def _lack(path: str) -> str:
+    """What of ours is gone from the settings in the file *path*, and what to do; empty if nothing is."""
+    lacking = installed.missing(path)
+    if not lacking:
+        return ""
+    return f"hold the guard's hook for `{lacking[0]}` no more: put it back, or run `wasmguard uninstall claude-code`"
 
 
 def _flaw_of_variables(variables: object) -> str:
