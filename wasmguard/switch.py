@@ -24,10 +24,16 @@ FORGED = 24 * 3600  # seconds ahead: no clock that was set right in between expl
 NAME = "off"
 
 
-def off_until() -> int | None:
-    """When the guard will be on again (Unix seconds), or None if it is on. While it is on, this costs one `lstat`."""
+def mark() -> str:
+    """The file that says so."""
+    return os.path.join(plan.ledger().folder, NAME)
+
+
+def off_until(path: str | None = None) -> int | None:
+    """When the guard will be on again (Unix seconds), or None if it is on. While it is on, this costs one `lstat` of
+    *path*, the `mark` of this user."""
     try:
-        os.lstat(os.path.join(plan.ledger().folder, NAME))
+        os.lstat(path or mark())
     except OSError:
         return None
     return _standing(time())
@@ -53,21 +59,21 @@ def switch_on() -> None:
     Raises:
         HostError: if the mark cannot be removed.
     """
-    mark = os.path.join(plan.ledger().folder, NAME)
+    path = mark()
     try:
-        os.unlink(mark)
+        os.unlink(path)
     except FileNotFoundError:
         return
     except OSError as error:
         why = (error.strerror or "unknown").lower()
-        raise HostError(f"`{mark}` cannot be removed: {why}: remove it, and the guard is on") from None
+        raise HostError(f"`{path}` cannot be removed: {why}: remove it, and the guard is on") from None
 
 
 def _standing(now: float) -> int | None:
     """The end of the mark, if it counts at the time *now*."""
     try:
-        mark = wire.read(plan.ledger().read(NAME).decode())
-        start, end = mark["start"], mark["end"]
+        said = wire.read(plan.ledger().read(NAME).decode())
+        start, end = said["start"], said["end"]
     except Exception:  # noqa: BLE001  # rule 3: whatever is wrong with it, the guard is on
         return None
     if type(start) is not int or type(end) is not int or not start <= now < end:

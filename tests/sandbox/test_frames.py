@@ -28,6 +28,61 @@ def test_a_request_is_read_as_it_was_written():
     frame = frames.request(7, NUMBER, b"data")
     assert frames.asked(frame) == (7, 4, NUMBER)
     assert frame[frames.HEAD :] == b"data"
+    assert frames.more(frame)
+
+
+def test_a_request_may_say_that_the_next_one_is_not_worth_looking_for():
+    frame = frames.request(7, NUMBER, b"data", more=False)
+    assert frames.asked(frame) == (7, 4, NUMBER)
+    assert not frames.more(frame)
+
+
+class Time:
+    """A clock for `Watch`: a look takes 1 us, or as long as somebody else runs meanwhile."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.others = 0, 0
+        monkeypatch.setattr(frames, "perf_counter_ns", lambda: self.now)
+        monkeypatch.setattr(frames, "_let_others", self._let)
+
+    def _let(self):
+        self.now += 1_000 + self.others
+
+
+def looks(watch):
+    return sum(1 for _ in watch.looks(watch.spin))
+
+
+def test_one_looks_as_long_as_nobody_else_wants_the_processor(monkeypatch):
+    Time(monkeypatch)
+    watch = frames.Watch(50_000)
+    assert [looks(watch) for _ in range(1_000)] == [50] * 1_000
+    assert looks(frames.Watch(0)) == 0
+
+
+def test_where_others_often_want_the_processor_one_sleeps_and_tries_again_later(monkeypatch):
+    time = Time(monkeypatch)
+    time.others = 100_000
+    watch = frames.Watch(50_000)
+    seen = [looks(watch) for _ in range(3_000)]
+    assert sum(seen) < 30
+    assert sum(seen[1_000:]) > 0
+    time.others = 0
+    assert [looks(watch) for _ in range(frames.MANY + 10)][-1] == 50
+    for _ in range(100):
+        looks(watch)
+    time.others = 100_000
+    assert sum(looks(watch) for _ in range(8)) > 0  # what was long ago is forgotten
+
+
+def test_to_be_disturbed_now_and_then_is_no_reason_to_sleep(monkeypatch):
+    time = Time(monkeypatch)
+    watch, seen = frames.Watch(50_000), 0
+    for number in range(1_000):
+        time.others = 0 if number % 10 else 100_000
+        seen += watch.pays
+        looks(watch)
+    assert seen == 1_000
 
 
 @given(st.binary(max_size=100), st.integers(0, 1000))

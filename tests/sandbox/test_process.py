@@ -22,7 +22,7 @@ from tests.sandbox.cells import (
     processes,
     state,
 )
-from wasmguard.errors import CacheError, CellDied, GuestFault, HostError, OutOfFuel
+from wasmguard.errors import CacheError, CellDied, GuestFault, HostError, OutOfFuel, OutOfTime
 from wasmguard.limits import DEFAULT, HARD_MAX, MIB
 from wasmguard.lock import lock
 from wasmguard.sandbox import process
@@ -290,6 +290,22 @@ def test_three_deaths_in_a_row_break_a_policy_and_no_other(cells, native, lies):
     assert other.evaluate(b"live")[0] == PASS
 
 
+def test_a_broken_policy_is_asked_again_after_a_while(cells, native, lies, monkeypatch):
+    monkeypatch.setattr(process, "HEALS", 0.2)
+    one = cells().load(*native("pass"))
+    lies(DIES_FOR_ONE)
+    for _ in range(2):
+        with pytest.raises(CellDied, match="ended with code 1"):
+            one.evaluate(b"die")
+    for _ in range(2):
+        with pytest.raises(CellDied, match="ended with code 1"):
+            one.evaluate(b"die")
+        with pytest.raises(CellDied, match="it is broken"):
+            one.evaluate(b"live")
+        time.sleep(0.25)
+    assert one.evaluate(b"live")[0] == PASS
+
+
 def test_an_answer_makes_up_for_deaths(cells, native, lies):
     one = cells().load(*native("pass"))
     lies(DIES_FOR_ONE)
@@ -356,17 +372,76 @@ def test_sixty_policies_live_in_one_cell(cells, native):
 
 
 # --- what can happen to the process that decides --------------------------------------------------------------------
-def test_a_cell_that_is_killed_while_it_is_asked_is_a_fault_and_the_next_event_is_answered(cells, native):
+def killing(cells, *when):
+    """Kills the cell that there is, so many seconds from now each."""
+    timers = [threading.Timer(seconds, lambda: os.kill(cells.pids()[0], signal.SIGKILL)) for seconds in when]
+    for timer in timers:
+        timer.start()
+    return timers
+
+
+def test_a_cell_that_is_killed_while_it_is_asked_is_nobodys_fault_and_the_question_goes_to_another(cells, native):
     mine = cells()
-    spec, code = native("loop_evaluate", DEFAULT.replaced(fuel=10**15, clock=2_000))
+    loops = mine.load(*native("loop_evaluate", DEFAULT.replaced(fuel=10**15, clock=1_000)))
+    mine.start()
+    first, (timer,) = mine.pids(), killing(mine, 0.2)
+    with pytest.raises(OutOfTime):  # what it always comes to
+        loops.evaluate(REQUEST)
+    timer.join()
+    assert mine.pids() != first
+    assert not loops._deaths
+
+
+def test_a_question_whose_cells_are_killed_again_and_again_is_a_fault_and_the_next_is_answered(
+    cells, native, monkeypatch
+):
+    monkeypatch.setattr(process, "AGAIN", 1)
+    mine = cells()
+    spec, code = native("loop_evaluate", DEFAULT.replaced(fuel=10**15, clock=4_000))
     loops, passes = mine.load(spec, code), mine.load(*native("pass"))
     mine.start()
-    killing = threading.Timer(0.2, lambda: os.kill(mine.pids()[0], signal.SIGKILL))
-    killing.start()
+    timers = killing(mine, 0.2, 3)
     with pytest.raises(CellDied, match="died by signal 9"):
         loops.evaluate(REQUEST)
-    killing.join()
+    for timer in timers:
+        timer.join()
     assert passes.evaluate(REQUEST)[0] == PASS
+
+
+@pytest.fixture
+def killed_at_birth(monkeypatch):
+    """All cells that were started; of those, so many as it is called with are killed at once."""
+    born, honest = [], process._spawned
+
+    def kill(number):
+        def spawned(**how):
+            born.append(honest(**how))
+            if len(born) <= number:
+                os.kill(born[-1].pid, signal.SIGKILL)
+            return born[-1]
+
+        monkeypatch.setattr(process, "_spawned", spawned)
+        return born
+
+    return kill
+
+
+@pytest.mark.parametrize("first", [lambda cells, _: cells.start(), lambda _, guest: guest.evaluate(REQUEST)])
+def test_cells_that_are_killed_before_they_are_ready_are_replaced(cells, native, killed_at_birth, first):
+    born = killed_at_birth(process.AGAIN)
+    mine = cells()
+    guest = mine.load(*native("pass"))
+    first(mine, guest)
+    assert len(born) == process.AGAIN + 1
+    assert guest.evaluate(REQUEST)[0] == PASS
+
+
+def test_if_every_cell_is_killed_there_is_an_end(cells, native, killed_at_birth):
+    born = killed_at_birth(99)
+    guest = cells().load(*native("pass"))
+    with pytest.raises(HostError, match="died by signal 9 before it was ready"):
+        guest.evaluate(REQUEST)
+    assert len(born) == process.AGAIN + 1
 
 
 def test_cells_that_are_dropped_end_at_once(cells, native):
@@ -555,7 +630,7 @@ decide()
 from wasmguard.sandbox.child import Child
 Child.usable = property(lambda self: True)  # so that it is written to
 for pid in guard.cells.pids():
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGABRT)
     gone(pid)
 print(guard.decide(EVENT).effect is Effect.DENY)
 print(decide().effect is Effect.PASS)

@@ -54,7 +54,7 @@ def test_a_turn_inside_a_turn_gets_a_place_of_its_own():
 
 
 class Cell:
-    ended = 0
+    ended, killed = 0, False
 
     def end(self, *, dying=False):
         self.ended += 1

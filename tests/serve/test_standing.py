@@ -123,6 +123,15 @@ def test_settings_are_protected_where_the_agent_says_they_are(stands, tmp_path):
     assert "which can switch the agent's hooks off" in does(reply).reason
 
 
+def test_settings_are_protected_beside_the_transcripts_of_the_agent(stands, tmp_path):
+    """What a URL is told of the agent's environment may be cut or emptied."""
+    standing, _ = stands("pass")
+    there = {"transcript_path": str(tmp_path / "moved/projects/-work/s.jsonl")}
+    given = {"file_path": str(tmp_path / "moved/settings.json"), "content": "{}"}
+    reply = standing.reply(wire(tool_name="Write", tool_input=given, **there), {})
+    assert "which can switch the agent's hooks off" in does(reply).reason
+
+
 # It follows the plan.
 
 

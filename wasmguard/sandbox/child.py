@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without its enumerations, as in `serve.hook`
 
-SPIN = frames.SPIN if (os.cpu_count() or 1) > 1 else 0  # on one processor the cell runs when this side sleeps
+watch = frames.Watch(frames.SPIN if (os.cpu_count() or 1) > 1 else 0)  # on one, the cell runs when this side sleeps
 PATIENCE = 50  # milliseconds for a cell to be dead after it closed its socket: then how it died can be told
 NO_SIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)  # who embeds us may have made SIGPIPE deadly again
 
@@ -40,6 +40,8 @@ class Child:
         """For each guest why it cannot be asked, or nothing."""
         self.unfetched: frozenset[int] = frozenset()
         """The guests whose code could not be had when it was started."""
+        self.killed = False
+        """Whether it ended by a SIGKILL that was not ours."""
         self.report: dict[str, Any] = {}
         """What its jail holds, as soon as it is ready."""
 
@@ -112,12 +114,13 @@ class Child:
                 return "was killed"
         except (ChildProcessError, ProcessLookupError):  # somebody else waits for all children of this process
             return "is gone"
+        self.killed = status & 0x7F == signal.SIGKILL
         return _ending(status)
 
     def _next(self, most: int) -> bytes:
         """What comes next, at most *most* bytes."""
         try:
-            part = frames.looked(self._channel, most, SPIN)
+            part = frames.looked(self._channel, most, watch)
         except BlockingIOError:
             self._channel.settimeout(self._left())
             part = self._channel.recv(min(most, frames.PIECE))

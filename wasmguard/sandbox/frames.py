@@ -11,6 +11,7 @@ Both ends are the same installation, so there is no version in a frame.
 
 from __future__ import annotations
 
+import os
 from _socket import MSG_DONTWAIT
 from time import perf_counter_ns
 
@@ -21,7 +22,7 @@ from wasmguard.text import one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from wasmguard.sandbox.failure import Failure
@@ -34,7 +35,11 @@ SPIN = 300_000
 """Nanoseconds that a side looks for the next bytes before it sleeps. To be woken takes 20-60 us (x86-64, Linux 6.18 in
 a virtual machine), twice for a request; an evaluation takes 20-100, what is done between two requests as much again.
 With 100 us a decision in a process took 135 us more than one in a thread, with 300 us 40, with 500 us no less."""
+FAR = 60_000  # nanoseconds: a look takes 2 us, or longer than this if somebody else had the processor meanwhile
+OFTEN = 4  # of so many times one: then nobody looks for a while
+FEW, MANY = 8, 512  # times that nobody looks then, and the most, after it came to that again and again
 NUMBER = 8  # bytes of what a reply repeats of its request
+NO_MORE = 1 << 31  # beside a guest's number: do not look for the next request, sleep
 HEAD = 8 + NUMBER  # bytes before a request: the guest's number and the length, 4 bytes each, and its own number
 REPLY = 29 + NUMBER  # bytes before a reply's payload: kind, the request's number, fuel, two numbers, length
 ANSWER = 0  # kind of a reply; the others are kinds of `failure`
@@ -44,16 +49,59 @@ LARGEST_REPORT = 2**20  # bytes
 SENTENCE = 500  # characters of why something cannot be done
 
 
-def looked(channel: socket, most: int, spin: int) -> bytes:
-    """What comes on *channel* within *spin* nanoseconds, at most *most* bytes.
+class Watch:
+    """Whether this process looks for what comes, or sleeps until it is there.
+
+    Looking finds it sooner, but takes a processor. Every look lets others run first. If they often do, there are fewer
+    processors than processes that want them, and the one that is waited for may be among these: then sleeping is the
+    quicker way, and nobody here looks for a while.
+    """
+
+    def __init__(self, spin: int) -> None:
+        """Look for so many nanoseconds at a time; 0 for never."""
+        self.spin = spin
+        self._rest, self._next, self._disturbed = 0, FEW, 0
+
+    @property
+    def pays(self) -> bool:
+        """Whether this process looks now."""
+        return self.spin > 0 and not self._rest
+
+    def looks(self, spin: int) -> Iterator[None]:
+        """As many turns as one may look before one sleeps: for *spin* nanoseconds, if it pays."""
+        if not self.pays:
+            self._rest = max(0, self._rest - 1)
+            return
+        if self._disturbed:
+            self._disturbed -= 1
+        else:
+            self._next = FEW
+        now = perf_counter_ns()
+        until = now + spin
+        while now < until:
+            yield
+            _let_others()
+            before, now = now, perf_counter_ns()
+            if now - before > FAR:
+                self._disturbed += OFTEN
+                if self._disturbed > 2 * OFTEN:
+                    self._disturbed = 2 * OFTEN
+                    self._rest, self._next = self._next, min(2 * self._next, MANY)
+                return
+
+
+_let_others = getattr(os, "sched_yield", lambda: None)
+
+
+def looked(channel: socket, most: int, watch: Watch) -> bytes:
+    """What comes on *channel* while *watch* looks, at most *most* bytes.
 
     Raises:
         BlockingIOError: if nothing does.
         OSError: if nothing can.
     """
     most = min(most, PIECE)
-    until = perf_counter_ns() + spin
-    while perf_counter_ns() < until:
+    for _ in watch.looks(watch.spin):
         try:
             return channel.recv(most, MSG_DONTWAIT)
         except BlockingIOError:
@@ -62,11 +110,16 @@ def looked(channel: socket, most: int, spin: int) -> bytes:
 
 
 def received(channel: socket, most: int, spin: int) -> bytes:
-    """What comes next on *channel*, at most *most* bytes: looked for during *spin* nanoseconds, then waited for."""
-    try:
-        return looked(channel, most, spin)
-    except BlockingIOError:
-        return channel.recv(min(most, PIECE))
+    """What comes next on *channel*, at most *most* bytes: looked for during *spin* nanoseconds, then waited for. For a
+    jailed process, which cannot let others run."""
+    most = min(most, PIECE)
+    until = perf_counter_ns() + spin if spin else 0
+    while until and perf_counter_ns() < until:
+        try:
+            return channel.recv(most, MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+    return channel.recv(most)
 
 
 def message(header: dict[str, Any], *parts: bytes) -> bytes:
@@ -114,14 +167,21 @@ def told(exactly: Callable[[int], bytes], guests: int) -> tuple[dict[str, Any], 
     return report, [one_line(reason, SENTENCE) for reason in why]
 
 
-def request(guest: int, number: bytes, data: bytes) -> bytes:
-    """The frame that asks *guest*, by its number, about *data*; the reply repeats *number*."""
-    return b"".join((guest.to_bytes(4, "big"), len(data).to_bytes(4, "big"), number, data))
+def request(guest: int, number: bytes, data: bytes, *, more: bool = True) -> bytes:
+    """The frame that asks *guest*, by its number, about *data*; the reply repeats *number*. With *more*, the next
+    request is worth looking for."""
+    asked = guest if more else guest | NO_MORE
+    return b"".join((asked.to_bytes(4, "big"), len(data).to_bytes(4, "big"), number, data))
 
 
 def asked(head: bytes) -> tuple[int, int, bytes]:
     """The guest's number, the length of the request behind *head*, and what the reply repeats."""
-    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big"), head[8:HEAD]
+    return int.from_bytes(head[:4], "big") & ~NO_MORE, int.from_bytes(head[4:8], "big"), head[8:HEAD]
+
+
+def more(head: bytes) -> bool:
+    """Whether the next request is worth looking for after the one with *head*."""
+    return not int.from_bytes(head[:4], "big") & NO_MORE
 
 
 def answered(number: bytes, answer: bytes, fuel: int) -> bytes:

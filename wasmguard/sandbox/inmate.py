@@ -43,8 +43,10 @@ def live(descriptor: int, *, follow: bool) -> NoReturn:
         channel = socket(fileno=descriptor)
         spin = frames.SPIN if (os.cpu_count() or 1) > 1 else 0
         guests = _loaded(channel, follow=follow)
+        more = True
         while True:
-            channel.sendall(_outcome(guests, *_request(channel, spin)))
+            more, guest, number, request = _request(channel, spin if more else 0)
+            channel.sendall(_outcome(guests, guest, number, request))
     except EOFError:  # the parent is gone, or does not need us any more
         status = 0
     finally:
@@ -116,8 +118,8 @@ def _outcome(guests: list[Runs], guest: int, number: bytes, request: bytes) -> b
         return frames.failed(number, failed.failure, failed.fuel)
 
 
-def _request(channel: socket, spin: int) -> tuple[int, bytes, bytes]:
-    """The next request: most of them arrive in one piece."""
+def _request(channel: socket, spin: int) -> tuple[bool, int, bytes, bytes]:
+    """Whether another request is to be looked for, and the next one: most of them arrive in one piece."""
     data = frames.received(channel, frames.PIECE, spin)
     if not data:
         raise EOFError
@@ -125,7 +127,7 @@ def _request(channel: socket, spin: int) -> tuple[int, bytes, bytes]:
         data += _exactly(channel, frames.HEAD - len(data))
     guest, size, number = frames.asked(data)
     here = data[frames.HEAD :]
-    return guest, number, _exactly(channel, size, here) if size > len(here) else here
+    return frames.more(data), guest, number, _exactly(channel, size, here) if size > len(here) else here
 
 
 def _exactly(channel: socket, size: int, here: bytes = b"") -> bytes:

@@ -37,7 +37,7 @@ PROCESS, THREAD = "process", "thread"
 class Cells:
     """Everything that guests of one guard run in."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all by name but the first
         self,
         library: str,
         setups: Mapping[str, Mapping[str, Any]],

@@ -6,8 +6,9 @@
 2. Whatever the cell says after it ran a guest is a claim: sizes are held against their limits, fuel against its own,
    and the answer's bytes go through the same decoder and the same grants as anybody's.
 3. A cell that dies, says nonsense or is not done by its deadline has refused: it is killed, the event is a fault, and
-   the next event starts a new one. Three deaths in a row and the policy is broken until the guard is loaded again.
-   A cell that died or spoke while nobody asked it anything is replaced, and that is nobody's fault.
+   the next event starts a new one. Three deaths in a row and the policy is broken: it is asked again after `HEALS`.
+   A cell that died or spoke while nobody asked it anything is replaced, and that is nobody's fault. So is one that
+   somebody else killed: what it was asked is asked a new one, `AGAIN` times; a verdict is a pure function.
 4. One cell runs one guest at a time. Callers in several threads get cells of their own, up to `size`: see `turns`.
 
 A cell that nobody needs any more reads the end of its socket and leaves.
@@ -19,11 +20,12 @@ import _thread
 import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]  # `functools` brings more than a hook needs
+from time import monotonic
 
 from wasmguard.errors import CellDied, HostError, WasmguardError
 from wasmguard.limits import DEFAULT, MIB
 from wasmguard.sandbox import frames
-from wasmguard.sandbox.child import Child, pair
+from wasmguard.sandbox.child import Child, pair, watch
 from wasmguard.sandbox.failure import fault
 from wasmguard.sandbox.turns import Turns
 
@@ -31,19 +33,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
 
     from wasmguard.sandbox.spec import Spec
     from wasmguard.sandbox.turns import Place
 
     Code = Callable[[], tuple[bytes, ...]]
     Reply = tuple[frames.Head, bytes]
+    T = TypeVar("T")
 else:
     import _signal as signal  # without its enumerations, as in `serve.hook`
 
 READY = 15.0  # seconds until a cell is ready: large components take one to load, a busy machine some more
 SLOTS = 2  # of a cell's pool; it serves one event at a time. One slot: no pool
 DEATHS = 3  # in a row, and a policy is broken
+AGAIN = 2  # times
+HEALS = 10.0  # seconds: a daemon lives on, and what killed the cells may have been this machine
 SHORTEST, LONGEST = 0.5, 5.0  # seconds that an answer may take, whatever the clock of a policy is
 CARRIED = 32 * MIB  # bytes a second: what more than the usual 4 MiB of a request gives on top of the deadline
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -59,7 +64,7 @@ _spare: list[Child] = []  # cells that were forked ahead
 class Processes:
     """Up to *size* processes that run the same guests, started when they are needed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all by name but the first
         self,
         library: str,
         setup: Mapping[str, Any],
@@ -99,7 +104,7 @@ class Processes:
             CellDied: if there is none.
             HostError: if no cell can be started, or it cannot load *guest*.
         """
-        return self._turns.take(lambda place: self._answered(place, guest, request))
+        return self._turns.take(lambda place: _again(place, lambda: self._answered(place, guest, request)))
 
     def start(self) -> dict[str, Any]:
         """Start a cell now, if there is none, and return the report of its jail.
@@ -107,7 +112,7 @@ class Processes:
         Raises:
             HostError: if it cannot be started.
         """
-        return self._turns.take(self._ready).report
+        return self._turns.take(lambda place: _again(place, lambda: self._ready(place))).report
 
     def pids(self) -> list[int]:
         """The processes that live now."""
@@ -123,7 +128,7 @@ class Processes:
         try:
             cell.clean = False
             cell.within(seconds)
-            cell.send(frames.request(guest.number, number, request))
+            cell.send(frames.request(guest.number, number, request, more=watch.pays))
             said = cell.receive(frames.REPLY, frames.PIECE)
             head = frames.reply(said, number, most=guest.answer, fuel=guest.limits.fuel)
             if (missing := frames.REPLY + head[4] - len(said)) > 0:
@@ -216,7 +221,7 @@ class ProcessGuest:
         self.number, self.limits, self.answer = number, spec.limits, spec.answer
         self.deadline = min(max(SHORTEST, 5 * spec.limits.clock / 1000), LONGEST)
         """Seconds for an answer: what no limit of a guest stops, this does."""
-        self._cells, self._deaths = cells, 0
+        self._cells, self._deaths, self._heals = cells, 0, 0.0
 
     def evaluate(self, request: bytes) -> tuple[bytes, int]:
         """The guest's answer to *request*, and the fuel it took. See `Runs.evaluate`.
@@ -225,14 +230,12 @@ class ProcessGuest:
             GuestFault: whatever the guest did wrong; `CellDied` if it took its cell along.
             HostError: if no cell can be started.
         """
-        if self._deaths >= DEATHS:
-            raise CellDied(
-                f"its cell died {DEATHS} times in a row: it is broken: fix or replace it, then load it again"
-            )
+        if self._deaths >= DEATHS and monotonic() < self._heals:
+            raise CellDied(f"its cell died {DEATHS} times in a row: it is broken: fix or replace it")
         try:
             (kind, fuel, first, second, _), payload = self._cells.ask(self, request)
         except CellDied:
-            self._deaths += 1
+            self._deaths, self._heals = self._deaths + 1, monotonic() + HEALS
             raise
         self._deaths = 0
         if kind == frames.ANSWER and fuel is not None:
@@ -255,6 +258,18 @@ def end_spare() -> None:
     """End the cells that were forked ahead and not needed."""
     while _spare:
         _spare.pop().end()
+
+
+def _again(place: Place, work: Callable[[], T]) -> T:
+    """What *work* gives; it is done again if somebody else killed the cell of *place* meanwhile."""
+    for _ in range(AGAIN):
+        place.killed = False
+        try:
+            return work()
+        except (CellDied, HostError):
+            if not place.killed:
+                raise
+    return work()
 
 
 def _unready(how: str) -> HostError:

@@ -31,11 +31,15 @@ class Place:
     def __init__(self) -> None:
         self.holders: dict[int, Claim] = {}  # by process
         self.cell: Child | None = None
+        self.killed = False
+        """Whether somebody else has killed the cell that was ended last."""
 
     def end(self, *, dying: bool = False) -> str:
         """End the cell, if there is one, and say how it ended; see `Child.end`."""
         cell, self.cell = self.cell, None
-        return cell.end(dying=dying) if cell else "is gone"
+        how = cell.end(dying=dying) if cell else "is gone"
+        self.killed = cell is not None and cell.killed
+        return how
 
 
 class Claim:

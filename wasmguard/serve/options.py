@@ -61,7 +61,8 @@ def settled(options: Options) -> str:
     home = options.home
     if home is None and in_agent():
         home = places.home_in_database() or os.environ.get("HOME")
-    places.tell(home=home, state=options.state, cache=options.cache)
+    runtime = os.path.dirname(os.path.abspath(options.socket)) if options.socket else None
+    places.tell(home=home, state=options.state, cache=options.cache, runtime=runtime)
     return places.config_file(options.config)
 
 

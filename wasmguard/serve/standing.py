@@ -75,7 +75,7 @@ class Standing:
         Raises:
             WasmguardError: if there can be none.
         """
-        self._files = config, plan.file_of(config)
+        self._files, self._mark = (config, plan.file_of(config)), switch.mark()
         self.last, self.reload = Told(), Reload()
         self._records: list[tuple[str, dict[str, Any]]] = []
         _ensure_locked(config)
@@ -99,9 +99,9 @@ class Standing:
             bug = f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it"
             why = str(error) if isinstance(error, WasmguardError) else bug
             reply = refusal(raw, why)
-            told = Told(effect="deny", faulted=True, policy=OURSELVES, reason=one_line(why, REASON))
+            told = {"effect": "deny", "faulted": True, "policy": OURSELVES, "reason": one_line(why, REASON)}
         microseconds = (perf_counter_ns() - begun) / 1000
-        self.last = told.replaced(time=time_ns() // 1_000_000, microseconds=microseconds)
+        self.last = Told(time=time_ns() // 1_000_000, microseconds=microseconds, **told)
         return reply
 
     def pids(self) -> list[int]:
@@ -121,9 +121,10 @@ class Standing:
         """End the cells."""
         self._guard.close()
 
-    def _decided(self, raw: bytes, context: Mapping[str, str]) -> tuple[bytes, Told]:
-        if switch.off_until() is not None:
-            return PASSED, Told(reason="the guard is off")
+    def _decided(self, raw: bytes, context: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
+        """The answer, and what is told of it."""
+        if switch.off_until(self._mark) is not None:
+            return PASSED, {"reason": "the guard is off"}
         event = parsed_event(raw, self.plan.event)
         decision = self._guard.decide(event, context)
         return claude.encode(claude.render(event, decision)), _told(event, decision)
@@ -201,14 +202,13 @@ def _stamp(path: str) -> tuple[int, ...]:
         return ()
 
 
-def _told(event: Event, decision: Decision) -> Told:
-    carried = decision.because[0] if decision.because else None
-    return Told(
-        event=event.name,
-        tool=event.tool or "",
-        effect=decision.effect.name.lower(),
-        rewrote=decision.rewrite is not None,
-        faulted=decision.faulted,
-        policy=carried.policy if carried else "",
-        reason=one_line(decision.reason, REASON),
-    )
+def _told(event: Event, decision: Decision) -> dict[str, Any]:
+    told = {
+        "event": event.name,
+        "tool": event.tool or "",
+        "effect": decision.effect.name.lower(),
+        "rewrote": decision.rewrite is not None,
+    }
+    if because := decision.because:
+        told |= {"policy": because[0].policy, "faulted": decision.faulted, "reason": one_line(decision.reason, REASON)}
+    return told
