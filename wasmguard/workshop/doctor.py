@@ -1,112 +1,123 @@
-"""`wasmguard doctor`: what this machine gives, found out by trying it.
+"""`wasmguard doctor`: whether the guard is asked and obeyed on this machine, found out by trying it.
 
-The isolation that is told is that of a cell which was really started, loaded with the shipped policies and asked.
+1. What there is: versions and advisories, the isolation of a cell that was really started, the configuration and its
+   plan, private files, the daemon, variables that steer.
+2. What the agent's settings say, in all scopes.
+3. Enforcement: every installed hook is called as the agent calls it, and has to say what the policies decide.
+4. With *real*, the real client is driven under the same settings.
+
+Whatever is broken is told, not raised: a part that fails is a finding of its own.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import sys
-import tempfile
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from wasmguard import places, plan
-from wasmguard.decision import Effect
+from wasmguard import link, places, plan
 from wasmguard.errors import WasmguardError
-from wasmguard.guard import Guard
-from wasmguard.lock import lock
-from wasmguard.own_home import home_in
 from wasmguard.sandbox.isolation import THREAD
-from wasmguard.version import __version__
-from wasmguard.workshop.demo import RECORDED
+from wasmguard.workshop import hooks as installed_hooks
+from wasmguard.workshop import machine, real, settings_check
+from wasmguard.workshop.enforcement import enforced
+from wasmguard.workshop.finding import Finding, as_json, lines, note, ok, split, wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
 
-    Finding = tuple[str, str, str]  # `ok`, `note` or `wrong`; what it is about; the sentence
+    from wasmguard.workshop.hooks import Hook, Settings
 
-TIER_1 = {"x86_64", "AMD64"}  # wasmtime's promises hold for tier 1 alone
-STEERING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONSTARTUP")
-ASKED = {
-    "hook_event_name": "PreToolUse",
-    "tool_name": "Bash",
-    "tool_input": {"command": "rm -rf /srv/data"},
-    "cwd": "/",
-}
+    Part = tuple[str, Callable[[], Iterator[Finding]]]
+
+__all__ = ["Finding", "as_json", "findings", "lines"]
 
 
-def findings(option: str | None) -> Iterator[Finding]:
-    """What is found, in the order of importance; *option* is the configuration file as `--config` names it."""
-    yield from _versions()
-    yield from _isolation()
-    yield from _configuration(option)
-    yield from _environment()
+def findings(option: str | None, *, real: bool = False) -> Iterator[Finding]:
+    """What is found, in the order of importance; *option* is the configuration file as `--config` names it. Never
+    raises."""
+    about: tuple[list[Settings], list[Hook]] = [], []
+    parts: list[Part] = [
+        ("wasmguard", machine.versions),
+        ("isolation", machine.isolation),
+        ("configuration", lambda: _configuration(option)),
+        ("private files", machine.private_files),
+        ("environment", machine.environment),
+        ("settings", lambda: _settings(*about)),
+        ("daemon", lambda: _daemons(option, about[1])),
+        ("enforcement", lambda: (found for hook in sorted(about[1], key=_late) for found in enforced(hook))),
+    ]
+    if real:
+        parts.append(("real client", lambda: _real(about[1])))
+    for name, part in parts:
+        yield from _safely(name, part)
 
 
-def _versions() -> Iterator[Finding]:
-    machine = platform.machine()
-    yield "ok", "wasmguard", f"{__version__}, Python {platform.python_version()}, {platform.system()} {machine}"
-    yield "ok", "wasmtime", version("wasmtime")
-    if machine not in TIER_1:
-        yield "note", "wasmtime", f"{machine} is tier 2: less tested than x86-64, and it had an escape in 2026"
-
-
-def _isolation() -> Iterator[Finding]:
-    """The report of a cell in which a shipped policy has just denied a call."""
-    with tempfile.TemporaryDirectory(prefix="wasmguard-doctor-") as folder, home_in(folder):
-        config = shutil.copy(os.path.join(RECORDED, "wasmguard.toml"), folder)
-        try:
-            with Guard(*_locked(config)) as guard:
-                decision, reports = guard.decide(ASKED), guard.cells.start()
-        except WasmguardError as error:
-            yield "wrong", "isolation", f"none: no policy can run here: {error}"
-            return
-    for report in reports.values():
-        yield from _report(report)
-    if decision.effect is not Effect.DENY or decision.faulted:
-        yield "wrong", "policies", f"a shipped policy did not deny `rm -rf` as it should: {decision.reason}"
-
-
-def _locked(config: str) -> tuple[plan.Plan, Any]:
-    made = lock(config, repin=False).plan
-    return made, plan.cells(made, slots=1)
-
-
-def _report(report: dict[str, Any]) -> Iterator[Finding]:
-    why = f" ({report['why']})" if report["why"] else ""
-    full = report["isolation"] == "full"
-    yield "ok" if full else "note", "isolation", f"{report['isolation']}{why}: policies run in a process of their own"
-    landlock = f"ABI {report['landlock']}: no file, no network" if report["landlock"] else "none"
-    yield "ok" if report["landlock"] else "note", "- Landlock", landlock
-    seccomp = f"a filter of {report['seccomp']} instructions: no socket, no program" if report["seccomp"] else "none"
-    yield "ok" if report["seccomp"] else "note", "- seccomp", seccomp
-    yield "ok", "- limits", ", ".join(name.removeprefix("RLIMIT_").lower() for name in report["limits"])
+def _safely(about: str, part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What *part* finds; if it fails, that."""
+    try:
+        yield from part()
+    except WasmguardError as error:
+        yield split(about, error)
+    except Exception as error:  # noqa: BLE001  # what is broken here is what people call doctor for
+        yield wrong(about, f"could not be looked at: {type(error).__name__}: {error}", "please report it")
 
 
 def _configuration(option: str | None) -> Iterator[Finding]:
-    try:
-        path = places.config_file(option)
-        if not os.path.lexists(path):
-            yield "note", "configuration", f"`{path}` does not exist yet: a hook would deny everything"
-            return
-        locked = plan.read(path)
-    except WasmguardError as error:
-        yield "wrong", "configuration", str(error)
+    path = places.config_file(option)
+    if not os.path.lexists(path):
+        said = f"`{path}` does not exist yet: a hook would deny everything"
+        yield note("configuration", said, "run `wasmguard init`", path=path)
         return
-    yield "ok", "configuration", f"`{path}` is locked, {len(locked.policies)} policies"
+    locked = plan.read(path)
+    data = {"path": path, "digest": locked.digest, "policies": [policy.name for policy in locked.policies]}
+    yield ok("configuration", f"`{path}` is locked, {len(locked.policies)} policies", **data)
     if locked.isolation == THREAD:
-        yield "note", "isolation", '`isolation = "thread"`: policies run in the process that decides'
+        said = '`isolation = "thread"`: policies run in the process that decides'
+        yield note("isolation", said, "take that line out, unless you need it")
     if not locked.self_protection:
-        yield "note", "self-protection", "is switched off: tools may write the guard's own files"
+        said = "is switched off: tools may write the guard's own files"
+        yield note("self-protection", said, "take `self_protection = false` out, unless you need it")
 
 
-def _environment() -> Iterator[Finding]:
-    for name in STEERING:
-        if os.environ.get(name):
-            yield "note", "environment", f"`{name}` is set: it decides what programs load, hooks too"
-    if not sys.flags.isolated and os.environ.get("PYTHONHOME"):
-        yield "note", "environment", "`PYTHONHOME` is set: start the hook with `-I`"
+def _settings(files: list[Settings], hooks: list[Hook]) -> Iterator[Finding]:
+    project = _project()
+    files += installed_hooks.all_settings(project)
+    hooks += installed_hooks.hooks(project, files)
+    yield from settings_check.checked(files, hooks)
+    if hooks and (program := real.client()):
+        yield from settings_check.client(program)
+
+
+def _daemons(option: str | None, hooks: list[Hook]) -> Iterator[Finding]:
+    """Each daemon that hooks would ask; without hooks, the usual one."""
+    seen: set[str] = set()
+    for hook in hooks:
+        if hook.socket not in seen:
+            seen.add(hook.socket)
+            with hook.at_home():
+                yield from machine.daemon(hook.socket, hook.config)
+    path = places.config_file(option)
+    if not hooks and os.path.lexists(path):
+        yield from machine.daemon(link.socket_of(path), path)
+
+
+def _late(hook: Hook) -> bool:
+    """Whether it needs a daemon, which another hook starts: as a session's first one does."""
+    return bool(hook.url)
+
+
+def _real(hooks: list[Hook]) -> Iterator[Finding]:
+    guarding = [hook for hook in hooks if "PreToolUse" in hook.events]
+    if not guarding:
+        said = "not driven: no hook of ours is asked about tool calls"
+        yield note("real client", said, "run `wasmguard install claude-code` first")
+        return
+    yield from real.driven(guarding[0], installed_hooks.settings_files(_project()))
+
+
+def _project() -> str:
+    """The folder that a session here would have; the root if the current one was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.path.abspath(os.sep)
