@@ -1,10 +1,14 @@
 """Whether an installed wheel is whole and works: `python -I installed.py WHEEL BUILD`, away from the source.
 
-WHEEL is what was installed, BUILD the folder of the built policies that must be in it.
+WHEEL is what was installed, BUILD the folder of the built policies that must be in it. A wheel for one platform holds
+the native client, a pure one does not.
 """
 # ruff: noqa: S101  # a check: what does not hold is shown and ends it
 
 import json
+import re
+import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -30,11 +34,14 @@ def main(wheel, build):
 
     assert Path(sys.prefix) in Path(wasmguard.__file__).parents, f"{wasmguard.__file__} is not the installed one"
     contents(Path(wheel), Path(build))
+    clients = commands(native=not wheel.endswith("-none-any.whl"))
     print(said("--version"), said("demo"), sep="\n")
     config = Path("wasmguard.toml").resolve()
     config.write_text(CONFIG, encoding="utf-8")
     print(said("lock", "--config", str(config)))
-    asked(config)
+    for name, command in clients.items():
+        asked([*command, "--config", str(config)])
+        print(f"{name} refuses, rewrites and passes")
     print(said("doctor", "--config", str(config)), said("selftest"), sep="\n")  # both end with 1 if something is wrong
 
 
@@ -55,25 +62,58 @@ def contents(wheel, build):
     print(f"{wheel.name}: {len(names)} files, {len(policies)} of policies, {len(recorded)} recorded payloads")
 
 
-def said(*arguments, given=b""):
+def commands(*, native):
+    """The commands that a hook may be, none of which finds a daemon."""
+    import wasmguard
+
+    serve = Path(wasmguard.__file__).parent / "serve"
+    python = [sys.executable, "-I", "-S", str(serve / "client.py"), "no-daemon"]
+    found = {"wasmguard serve": [console(), "serve"], "the Python client": python}
+    client = serve / "wasmguard-client"
+    assert client.exists() == native, f"{client}: {'missing' if native else 'in a pure wheel'}"
+    if native:
+        static(client)
+        found["the native client"] = [str(client), "no-daemon", *python]
+    return found
+
+
+def static(client):
+    """It runs on any system of this kind, and for everybody; it is of this version, and of nobody's folder."""
+    import wasmguard
+
+    program = client.read_bytes()
+    assert stat.S_IMODE(client.stat().st_mode) & 0o755 == 0o755
+    if program.startswith(b"\x7fELF\x02\x01"):  # 64 bits, little-endian
+        [start], [size, count] = struct.unpack_from("<Q", program, 32), struct.unpack_from("<HH", program, 54)
+        kinds = {struct.unpack_from("<I", program, start + size * number)[0] for number in range(count)}
+        assert not {2, 3} & kinds, f"{client} is not static"  # PT_DYNAMIC, PT_INTERP
+    assert not re.search(rb"/(?!usr/lib/)[a-z]+/[\w.-]+/", program), f"{client} knows a path of the machine that built it"
+    version = subprocess.run([str(client), "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    assert version.startswith(f"wasmguard-client {wasmguard.__version__} ("), version
+    print(f"{version.strip()}, {len(program)} bytes")
+
+
+def console():
+    """The console script."""
+    return str(Path(sys.prefix, "bin", "wasmguard"))
+
+
+def said(*arguments):
     """What the console script prints."""
-    command = [str(Path(sys.prefix, "bin", "wasmguard")), *arguments]
-    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True)
-    return done.stdout.decode()
+    return subprocess.run([console(), *arguments], stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
-def asked(config):
-    """Three calls through the hook command: one refused, one rewritten, one passed."""
-    refused = answer(config, "Bash", command="rm -rf /srv/data")["hookSpecificOutput"]
+def asked(hook):
+    """Three calls through the command *hook*: one refused, one rewritten, one passed."""
+    refused = answer(hook, "Bash", command="rm -rf /srv/data")["hookSpecificOutput"]
     assert refused["permissionDecision"] == "deny", refused
     assert "no-destruction" in refused["permissionDecisionReason"], refused
-    moved = answer(config, "Write", file_path="/etc/x", content="x")["hookSpecificOutput"]
+    moved = answer(hook, "Write", file_path="/etc/x", content="x")["hookSpecificOutput"]
     assert moved["updatedInput"] == {"file_path": "/sandbox/etc/x", "content": "x"}, moved
-    assert answer(config, "Read", file_path="/etc/x") == {}
-    print("the hook refuses, rewrites and passes")
+    assert answer(hook, "Read", file_path="/etc/x") == {}
 
 
-def answer(config, tool, **tool_input):
+def answer(hook, tool, **tool_input):
     """What the hook says about one call."""
     event = {
         "hook_event_name": "PreToolUse",
@@ -82,7 +122,8 @@ def answer(config, tool, **tool_input):
         "cwd": "/",
         "session_id": "s",
     }
-    return json.loads(said("serve", "--config", str(config), given=json.dumps(event).encode()))
+    done = subprocess.run(hook, input=json.dumps(event).encode(), stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":
