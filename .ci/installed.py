@@ -87,7 +87,9 @@ def static(client):
         [start], [size, count] = struct.unpack_from("<Q", program, 32), struct.unpack_from("<HH", program, 54)
         kinds = {struct.unpack_from("<I", program, start + size * number)[0] for number in range(count)}
         assert not {2, 3} & kinds, f"{client} is not static"  # PT_DYNAMIC, PT_INTERP
-    assert not re.search(rb"/(?!usr/lib/)[a-z]+/[\w.-]+/", program), f"{client} knows a path of the machine that built it"
+    assert not re.search(rb"/(?!usr/lib/)[a-z]+/[\w.-]+/", program), (
+        f"{client} knows a path of the machine that built it"
+    )
     version = subprocess.run([str(client), "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
     assert version.startswith(f"wasmguard-client {wasmguard.__version__} ("), version
     print(f"{version.strip()}, {len(program)} bytes")

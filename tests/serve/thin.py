@@ -32,6 +32,14 @@ def compiled(folder, *flags, source=SERVE / "client.c", name="wasmguard-client")
     return path if done.returncode == 0 else None
 
 
+class Process(subprocess.Popen):
+    """A process that does not outlive its test."""
+
+    def __exit__(self, *failure):
+        self.kill()  # nothing, to one that has ended
+        super().__exit__(*failure)
+
+
 class Client:
     """A client, its command line ended by what a daemon-less hook needs."""
 
@@ -50,7 +58,7 @@ class Client:
         if redirected:
             command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *command]
         environ = {"HOME": str(self.host.home), "ANTHROPIC_API_KEY": SECRET, **(environ or {})}
-        return subprocess.Popen(
+        return Process(
             command,
             env={"PATH": os.environ["PATH"], "WASMGUARD_DAEMON": "0", **environ},
             cwd=self.host.folder,
