@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.serve.host import SERVE, Host, wire
 from wasmguard import link
 from wasmguard.errors import HostError
+from wasmguard.serve.start import locked
 
 PATIENCE = 15  # seconds for anything to happen
 CONFIG = """
@@ -112,11 +113,23 @@ class Place:
         new.write_text(text)
         new.replace(self.config)
 
-    def close(self):
-        """End everybody; nobody who was ever seen may be left."""
+    def _stopped(self):
+        """Tell whoever listens to end; whether nobody does, or is about to."""
         self.status()
         with suppress(HostError):
             link.ask(self.socket, link.STOP, seconds=PATIENCE)
+        foreground = any(process.poll() is None for process in self.processes)
+        lock = Path(f"{self.socket}.lock")
+        if foreground or lock.is_symlink() or not lock.is_file():  # those are ended by signals; here nobody can begin
+            return True
+        lock = locked(self.socket)
+        if lock >= 0:
+            os.close(lock)
+        return lock >= 0
+
+    def close(self):
+        """End everybody; nobody who was ever seen may be left."""
+        until(self._stopped)
         for process in self.processes:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)

@@ -156,6 +156,18 @@ def test_secrets_and_the_folder_are_left_behind(place):
         assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{pid}/limits").read_text())
     for pid in cells:
         assert SECRET.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert "ANTHROPIC_API_KEY" not in os_environ(place)
+
+
+def os_environ(place):
+    """The names in the environment of a daemon whose guard cannot begin, and says them."""
+    broken = NO_GUARD.replace('"no cell here"', '" ".join(os.environ)').replace("from", "import os\nfrom", 1)
+    given = {"ANTHROPIC_API_KEY": SECRET, "XDG_STATE_HOME": "/x"}
+    program, place.socket = f"{HERE}\n{broken}\nfrom wasmguard.__main__ import main; main()", f"{place.socket}2"
+    names = place.daemon(program=program, env=given).communicate(timeout=30)[1].split()
+    place.socket = place.socket[:-1]
+    assert "XDG_STATE_HOME" in names
+    return names
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,19 @@ def test_what_cannot_be_locked_is_an_error(following, config, own_home, text, wh
     assert records(own_home) == []
 
 
+def test_what_cannot_be_locked_is_tried_once(config, tmp_path, monkeypatch):
+    def locked(*_):
+        with open(tmp_path / "tries", "ab") as file:
+            file.write(b".")
+
+    monkeypatch.setattr(module, "PAUSE", 0)
+    monkeypatch.setattr(module, "_locked", locked)
+    config.write_text("broken = [")
+    with pytest.raises(ConfigError):
+        Following(str(config), lambda: ()).begin()
+    assert (tmp_path / "tries").read_bytes() == b"."
+
+
 def test_a_configuration_that_is_not_there_is_an_error(following, config):
     config.unlink()
     with pytest.raises(ConfigError, match="does not exist"):

@@ -205,6 +205,51 @@ def test_what_cannot_run_does_not_replace_what_runs(stands, configured, monkeypa
     assert standing.pids() == cells
 
 
+def test_a_plan_whose_cells_could_not_start_comes_into_force_when_they_can(stands, configured, monkeypatch):
+    """Else whoever uses up the processes while a policy is added keeps it out for good."""
+    standing, config = stands("pass")
+    configured("pass", "deny")
+    lock(config, repin=False)
+    monkeypatch.setattr(module, "AGAIN", 0.0)
+
+    def fails(*_, **__):
+        raise WasmguardError("no processes left")
+
+    for bad in (fails, lambda *_, **__: bytes(2**62)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module.plan, "cells", bad)
+            standing.reply(wire(), {})
+            assert standing.plan.policies[-1].name == "pass"
+    assert SAID in does(standing.reply(wire(), {})).reason
+    assert standing.reload.error == ""
+
+
+def test_what_is_tried_again_in_vain_is_told_once(stands, configured, monkeypatch):
+    standing, config = stands("pass")
+    configured("pass", "deny")
+    monkeypatch.setattr(module, "AGAIN", 0.0)
+    standing.reply(wire(), {})
+    told = standing.reload
+    assert "changed: run `wasmguard lock`" in told.error
+    standing.reply(wire(), {})
+    assert standing.reload is told
+
+
+def test_a_module_that_changed_is_refused_although_no_cell_could_start_at_first(stands, tmp_path, assembled, monkeypatch):
+    standing, _ = stands("pass")
+    monkeypatch.setattr(module, "MODULES", 0.0)
+    standing.reply(wire(), {})
+    (tmp_path / "pass.wasm").write_bytes(assembled("deny"))
+
+    def fails(*_, **__):
+        raise WasmguardError("no processes left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.plan, "cells", fails)
+        assert "no processes left" in does(standing.reply(wire(), {})).reason
+    assert "changed since it was locked" in does(standing.reply(wire(), {})).reason
+
+
 def test_its_cells_end_with_it(configured):
     standing = Standing(str(configured("pass")))
     cells = standing.pids()

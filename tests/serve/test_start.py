@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_it_gets_nothing_that_the_hook_has(place):
     place.hook(pass_fds=(writing,))
     os.close(writing)
     master = place.started()
+    assert select.select([reading], [], [], 15)[0]
     assert os.read(reading, 1) == b""  # nobody holds the other end any more
     os.close(reading)
     assert SECRET.encode() not in Path(f"/proc/{master}/environ").read_bytes()

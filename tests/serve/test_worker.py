@@ -503,6 +503,24 @@ def test_of_too_many_the_one_that_was_idle_longest_goes(daemon):
         assert heard(channel)[0] == link.ANSWERED
 
 
+def test_strangers_who_have_only_begun_keep_nobody_out(daemon):
+    """Any user of this machine can open such connections, and every one that asks by URL would be locked out."""
+    daemon.start(before=lambda: setattr(clients, "MOST", 5))
+    with daemon.client() as begun:
+        begun.sendall(asking()[:-1])
+        strangers = [socket.create_connection(daemon.other.getsockname(), PATIENCE) for _ in range(12)]
+        for stranger in strangers:
+            stranger.sendall(link.MAGIC)
+        daemon.seen("accepted", 13)
+        for _ in range(6):
+            assert asked(daemon)[0] == link.ANSWERED
+        begun.sendall(asking()[-1:])
+        assert heard(begun)[0] == link.ANSWERED
+        assert closed(strangers[0])
+        for stranger in strangers:
+            stranger.close()
+
+
 def test_where_all_have_begun_to_ask_another_is_refused(daemon):
     daemon.start(before=lambda: setattr(clients, "MOST", 3))
     channels = [daemon.client() for _ in range(3)]

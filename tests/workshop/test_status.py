@@ -295,6 +295,17 @@ def test_one_that_was_replaced_at_once_has_ended(place):
     assert second.poll() is None
 
 
+def test_the_lock_of_the_next_one_does_not_count_as_that_of_the_last(place):
+    os.makedirs(os.path.dirname(place.socket), 0o700)
+    lock = start.locked(place.socket)
+    with subprocess.Popen([sys.executable, "-c", ""]) as last:
+        last.wait(30)
+        assert status._gone(place.socket, last.pid)
+    assert not status._gone(place.socket, os.getpid())
+    os.close(lock)
+    assert status._gone(place.socket, os.getpid())
+
+
 # --- what is said twice ---------------------------------------------------------------------------------------------
 def test_names_beside_the_socket_are_those_of_the_daemon(place):
     os.makedirs(os.path.dirname(place.socket), 0o700)

@@ -18,7 +18,7 @@ not parse, in linear time, and is never misled by the same key deeper down, wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from _collections_abc import Mapping  # what `collections.abc` gives, and every Python has loaded already
 
 from wasmguard.errors import EventError
 from wasmguard.limits import EVENT_DEPTH

@@ -19,7 +19,6 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-from _functools import partial  # type: ignore[import-not-found]  # `functools` brings more than a hook needs
 from time import monotonic
 
 from wasmguard.errors import CellDied, HostError, WasmguardError
@@ -325,6 +324,8 @@ def _die_with_parent() -> None:
 
 
 def _spawned(*, with_packages: bool) -> Child:
+    from functools import partial  # here, not above: a hook process forks its cell, and need not wait for this
+
     follow = "follow" if _thread.get_native_id() == os.getpid() else "stay"  # the signal comes when the *thread* ends
     command = [sys.executable, "-I", "-S", "-B", "-c", _SPAWNED, follow, *_roots(with_packages=with_packages)]
     ours, theirs = pair()

@@ -5,7 +5,8 @@
 2. What is announced has to fit into `ROOM` with what others announced, else it waits for its turn and is not read. One
    question is always let in.
 3. Who began a question or is sent an answer has `OVERDUE` seconds for it; who does neither may stay `IDLE` seconds. Of
-   more connections than there may be, the one that has been idle longest goes.
+   more connections than there may be, the one that has been idle longest goes; if none is, the oldest that came through
+   the network and has not shown yet that it may ask: any user of this machine can open those.
 4. A client on a Unix socket is this user, as the kernel knows it, or is not heard.
 5. Whatever goes wrong with a connection ends that connection: then its client decides by itself.
 """
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 FIRST, PIECE = 1 << 14, 1 << 18  # bytes that are read at once: before the length of a question is known, and after
 ROOM = 96 * 2**20  # bytes of questions that are announced and not answered
-OVERDUE = 20.0  # seconds; a client gives up after 12 and decides by itself
+OVERDUE = 20.0  # seconds; a client gives up after 4 for each step and decides by itself
 IDLE = 600.0  # seconds
 MOST = 1_000  # connections
 SPARE = 64  # descriptors that are not for connections
@@ -118,11 +119,12 @@ class Clients:
                 self._close(connection)
 
     def close_idle(self) -> bool:
-        """Close the connection that has been idle longest. Whether there was one."""
-        for connection in self._all.values():
-            if not connection.waits and not connection.question:
-                self._close(connection)
-                return True
+        """Close the connection that has been idle longest, or else a stranger's (rule 3). Whether there was one."""
+        for may_go in (_is_idle, _is_strange):
+            for connection in self._all.values():
+                if may_go(connection):
+                    self._close(connection)
+                    return True
         return False
 
     def _guarded(self, step: Callable[[Connection], None], connection: Connection) -> None:
@@ -269,6 +271,16 @@ def most() -> int:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft - SPARE))
+
+
+def _is_idle(connection: Connection) -> bool:
+    return not connection.waits and not connection.question
+
+
+def _is_strange(connection: Connection) -> bool:
+    """Whether it came through the network and was neither answered nor let in with the length of an event."""
+    come = connection.channel.family != sockets.AF_UNIX and not connection.answers
+    return come and not (connection.room or connection.talk.need or connection.question)
 
 
 def _known(channel: socket) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5  # seconds between two looks
 LONGEST = 120.0  # seconds that locking may take: several large components
+DYING = 1.0  # seconds between two attempts to end a child
 LARGEST = 65_536  # bytes of what a child says
 
 
@@ -68,9 +69,11 @@ class Following:
         except PlanStale:
             self._lock()
             while self.channel >= 0:
-                if select.select([self.channel], [], [], 1.0)[0]:
+                if select.select([self.channel], [], [], max(0.0, self._until - monotonic()))[0]:
                     self.heard()
-                self.look()
+                else:
+                    self._kill()
+                    self._until = monotonic() + DYING
             if self._why:
                 raise ConfigError(self._why) from None
         self._seen = self._looked()

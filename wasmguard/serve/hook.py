@@ -16,6 +16,7 @@ exception: what cannot be decided there is answered `{}`, or a failing guard wou
 
 from __future__ import annotations
 
+import gc
 import os
 
 TYPE_CHECKING = False
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str], event: bytes | None = None, socket: str | Non
 
     A thin client that found no daemon at *socket* has read the *event* already; the daemon is started afterwards.
     """
-    out, raw = -1, bytearray(event or b"")
+    gc.disable()  # none of the processes here lives long enough to gain; a collection touches all that a fork shares
+    out, raw, child = -1, bytearray(event or b""), 0
     told = [*arguments, *(() if socket is None else ("--socket", socket))]
     try:
         try:
@@ -68,11 +70,12 @@ def main(arguments: Sequence[str], event: bytes | None = None, socket: str | Non
             if event is None:
                 _read(0, raw)
             reply = _by_daemon(told, bytes(raw)) if event is None else None
-            reply = reply or _supervised(lambda: _decided(told, bytes(raw)), out)
+            if reply is None:
+                reply, child = _supervised(lambda: _decided(told, bytes(raw)), out)
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer
             _hurry()
             reply = _refusal(raw, _why(error))
-        _finish(out, raw, reply, told)
+        _finish(out, raw, reply, told, child)
     finally:
         os._exit(BLOCKED)  # a second failure, such as a signal while refusing
 
@@ -145,10 +148,13 @@ def _by_daemon(arguments: Sequence[str], raw: bytes) -> Reply | None:
         return None
 
 
-def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
-    """What *decide* returns in a child process, which does not get *out*; see `_frame`."""
+def _supervised(decide: Callable[[], Reply], out: int) -> tuple[Reply, int]:
+    """What *decide* returns in a child process, which does not get *out*; see `_frame`.
+
+    Also returns the child. It has said all that counts, and may still be busy to end its cells: see `_end`.
+    """
     if not hasattr(os, "fork"):
-        return decide()
+        return decide(), 0
     reading, writing = os.pipe()
     child, frame, wall = 0, bytearray(), os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would leave the child alone, and us hanging
@@ -159,19 +165,18 @@ def _supervised(decide: Callable[[], Reply], out: int) -> Reply:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(writing)
         _read(reading, frame)
+        if _is_whole(frame):
+            return _unframed(frame), child
+        _, status = os.waitpid(child, 0)
+        child = 0
     except BaseException:
         if os.getpid() != wall:  # the child, before it came to its work: two answers would be none
             os._exit(70)  # EX_SOFTWARE
-        if child:
-            os.kill(child, signal.SIGKILL)
+        _end(child, now=True)
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        if child:
-            _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise _Refused(f"the deciding process ended {_ending(status)}")
-    return _unframed(frame)
+    raise _Refused(f"the deciding process ended {_ending(status)}" if status else "the deciding process sent half an answer")
 
 
 def _work(decide: Callable[[], Reply], writing: int, out: int) -> NoReturn:

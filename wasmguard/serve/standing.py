@@ -3,7 +3,7 @@
 1. Before each event the plan's file and the configuration are looked at, twice a second the modules too. If one of them
    is another file now, the plan is read again.
 2. A plan that counts comes into force between two events, whole, with new cells. One that does not count, or cannot be
-   read, changes nothing: the last good one stays, and it is told why.
+   read, changes nothing: the last good one stays, it is told why, and tried again.
 3. A module whose bytes changed is refused from then on, as a one-shot hook would refuse it.
 4. What is to be recorded is written when nobody waits for an answer.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SLOTS = 2  # an engine with a pool: this process decides many events
 MODULES = 0.5  # seconds between two looks at the modules' files
+AGAIN = 2.0  # seconds until what did not come into force is tried again: a machine may have no process left for a while
 REASON = 200  # characters that are kept of a reason
 MOST_RECORDS = 1_000  # that wait to be written
 
@@ -81,7 +82,7 @@ class Standing:
         _ensure_locked(config)
         self._seen = self._looked()
         self._guard = self._loaded(plan.read(config))
-        self._modules, self._next = self._module_stamps(), 0.0
+        self._modules, self._next, self._again = self._module_stamps(), 0.0, 0.0
 
     @property
     def plan(self) -> Plan:
@@ -133,24 +134,28 @@ class Standing:
         """Rules 1 to 3."""
         now, seen = monotonic(), self._looked()
         if seen != self._seen:
-            self._seen = seen
+            self._seen, self._again = seen, 0.0
+            self._reloaded()
+        elif self._again and now >= self._again:
             self._reloaded()
         elif now >= self._next:
-            self._next = now + MODULES
             if (modules := self._module_stamps()) != self._modules:
-                self._modules = modules
                 self._swapped(self.plan)
+                self._modules = modules
+            self._next = now + MODULES
 
     def _reloaded(self) -> None:
-        old = self.plan.digest
+        old, tried, self._again = self.plan.digest, self._again, monotonic() + AGAIN
         try:
             read = plan.read(self._files[0])
             if read != self.plan:
                 self._swapped(read)
         except WasmguardError as error:
-            self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=old, error=str(error)))
+            self._again = monotonic() + AGAIN
+            if not tried or str(error) != self.reload.error:
+                self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=old, error=str(error)))
             return
-        self._modules = self._module_stamps()
+        self._modules, self._again = self._module_stamps(), 0.0
         if self.plan.digest != old or self.reload.error:
             self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=self.plan.digest))
 
