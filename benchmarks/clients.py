@@ -23,6 +23,7 @@ from time import monotonic, perf_counter_ns, sleep
 
 from wasmguard import link
 from wasmguard.errors import HostError
+from wasmguard.workshop.hook_command import STEP
 
 SERVE = os.path.join(os.path.dirname(link.__file__), "serve")
 POLICY = '[[policy]]\nname = "it"\nmodule = "builtin:path-redirect"\n'
@@ -45,7 +46,7 @@ WARM_UP = 5
 def commands(home: str, config: str, socket: str) -> dict[str, list[str]]:
     """The rows. What is not installed has none."""
     python = [sys.executable, "-I", "-S"]
-    client = [*python, os.path.join(SERVE, "client.py")]
+    client = [*python, "-c", STEP, os.path.join(SERVE, "client.py")]
     native, node = os.path.join(SERVE, "wasmguard-client"), shutil.which("node")
     rows = {
         TRUE: ["/bin/true"],

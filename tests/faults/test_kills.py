@@ -26,6 +26,7 @@ from tests.serve.daemons import PASSED, REFUSED, Place, until
 from tests.serve.host import ROOT
 from wasmguard import link
 from wasmguard.errors import HostError
+from wasmguard.workshop.hook_command import STEP
 
 KILLS = int(os.environ.get("WASMGUARD_KILLS", "40"))
 SEED = int(os.environ.get("WASMGUARD_SEED", "1"))
@@ -43,7 +44,7 @@ class Load:
         self.counts, self.wrong, self.needless = Counter(), [], []
         self.answered = 0.0
         """When the daemon last answered, by the monotonic clock."""
-        python = [sys.executable, "-I", "-S", str(ROOT / "wasmguard/serve/client.py"), place.socket]
+        python = [sys.executable, "-I", "-S", "-c", STEP, str(ROOT / "wasmguard/serve/client.py"), place.socket]
         arguments = ["--config", str(place.config), "--home", str(place.home)]
         native = [[str(NATIVE), place.socket, *python, *arguments]] if os.access(NATIVE, os.X_OK) else []
         self.commands = [[*python, *arguments], *native]

@@ -235,7 +235,9 @@ def test_what_is_tried_again_in_vain_is_told_once(stands, configured, monkeypatc
     assert standing.reload is told
 
 
-def test_a_module_that_changed_is_refused_although_no_cell_could_start_at_first(stands, tmp_path, assembled, monkeypatch):
+def test_a_module_that_changed_is_refused_although_no_cell_could_start_at_first(
+    stands, tmp_path, assembled, monkeypatch
+):
     standing, _ = stands("pass")
     monkeypatch.setattr(module, "MODULES", 0.0)
     standing.reply(wire(), {})

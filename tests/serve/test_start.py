@@ -18,8 +18,9 @@ from tests.test_startup import HEAVY, loaded
 from wasmguard import places
 from wasmguard.serve import start as module
 from wasmguard.serve.start import ATTEMPT, LARGEST_LOG, MOST, PAUSE, locked, note
+from wasmguard.workshop.hook_command import STEP
 
-CLIENT = [sys.executable, "-I", "-S", str(ROOT / "wasmguard/serve/client.py")]
+CLIENT = [sys.executable, "-I", "-S", "-c", STEP, str(ROOT / "wasmguard/serve/client.py")]
 
 
 class Hooks(Place):

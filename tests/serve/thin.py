@@ -11,6 +11,7 @@ from contextlib import suppress
 from tests.serve.host import ROOT, SECRET, Answer, send
 from wasmguard import link
 from wasmguard.version import __version__
+from wasmguard.workshop.hook_command import STEP
 
 SERVE = ROOT / "wasmguard" / "serve"
 BARE = ("-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector", "-fno-tree-loop-distribute-patterns")
@@ -49,7 +50,7 @@ class Client:
     def command(self, path, config=None):
         """What `install` writes."""
         options = ["--config", str(config or self.host.config), "--home", str(self.host.home)]
-        python = [sys.executable, "-I", "-S", str(self.script), str(path), *options]
+        python = [sys.executable, "-I", "-S", "-c", STEP, str(self.script), str(path), *options]
         return python if self.native is None else [str(self.native), str(path), *python]
 
     def start(self, path, *, command=None, environ=None, redirected="", **options):

@@ -1,7 +1,9 @@
 """The command line that goes into the agent's settings."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,12 +33,32 @@ def split(command):
 def test_it_names_everything_by_its_whole_path_and_no_version(tmp_path):
     command = hook_command.command(CONFIG)
     assert command[:3] == (sys.executable, "-I", "-S")
-    assert all(os.path.isabs(word) for word in command if not word.startswith("-"))
-    assert os.path.isfile(command[3])
+    assert all(os.path.isabs(word) for word in command if not word.startswith("-") and word != hook_command.STEP)
+    assert os.path.isfile(command[5])
     socket, said = split(command)
     assert socket == link.socket_of(CONFIG)
     assert said == options.Options(config=CONFIG, home=str(tmp_path))
     assert __version__ not in " ".join(command).replace(str(tmp_path), "")
+
+
+WHOLE = (Path(hook_command.__file__).parents[1] / "serve/client.py").read_bytes()
+
+
+@pytest.mark.parametrize("length", [0, 1, *range(100, len(WHOLE), 100), len(WHOLE) - 1])
+def test_a_client_that_is_half_written_blocks(tmp_path, length):
+    """An empty script ends with 0 and says nothing, and the agent goes on."""
+    (tmp_path / "client.py").write_bytes(WHOLE[:length])
+    command = [sys.executable, "-I", "-S", "-c", hook_command.STEP, str(tmp_path / "client.py"), "/no/socket"]
+    done = subprocess.run(command, input=b'{"hook_event_name":"PreToolUse"}', capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip()
+
+
+def test_a_client_that_is_gone_blocks():
+    command = [sys.executable, "-I", "-S", "-c", hook_command.STEP, "/gone/client.py", "/no/socket"]
+    done = subprocess.run(command, input=b"{}", capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"wasmguard is broken: reinstall it" in done.stderr
 
 
 def test_folders_are_named_where_home_alone_does_not_give_them(tmp_path, monkeypatch):

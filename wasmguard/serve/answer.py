@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ANSWERED, BLOCKED = 0, 2  # as in `serve.hook`, which imports nothing of ours and is imported by nobody here
 PASSED = b"{}\n"  # no opinion, in every event: what the agent gets while its owner has turned the guard off
+_guards: list[Guard] = []  # those that have decided
 SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
 
 
@@ -40,17 +41,24 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
         config = settled(parsed(arguments))
         if switch.off_until() is not None:
             return ANSWERED, PASSED, b""
-        with _guard(config, raw) as guard:
-            from wasmguard.agents import claude
+        guard = _guard(config, raw)
+        _guards.append(guard)
+        from wasmguard.agents import claude
 
-            event = parsed_event(raw, guard.plan.event)
-            return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
+        event = parsed_event(raw, guard.plan.event)
+        return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except WasmguardError as error:
         return refusal(raw, str(error))
     except ImportError as error:
         return refusal(raw, f"its installation is broken: cannot import `{error.name}`: reinstall it")
     except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
         return refusal(raw, f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
+
+
+def leave() -> None:
+    """End what decided. That takes as long as ten decisions, so it is done when the answer is on its way."""
+    while _guards:
+        _guards.pop().close()
 
 
 def refusal(raw: bytes, why: str) -> Reply:

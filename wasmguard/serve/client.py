@@ -1,4 +1,5 @@
-"""The thin client of a hook, as hooks are installed: `python -I -S client.py SOCKET ARGUMENTS...`.
+"""The thin client of a hook: `python -I -S client.py SOCKET ARGUMENTS...`, or behind `-c` and a step that runs it, as
+hooks are installed (`wasmguard.workshop.hook_command`).
 
 A hook is a new process for every tool call, and Python compiles a script at each start. So this is only a step: the
 client is `thin`, beside it, which Python keeps compiled. Here is what must be left when nothing else is.
@@ -53,10 +54,11 @@ if __name__ == "__main__":
     event = bytearray()
     try:
         try:
-            sys.path.append(__file__.rpartition("/")[0])
+            client, *arguments = sys.argv[sys.argv[0] == "-c" :]
+            sys.path.append(client.rpartition("/")[0])
             thin = __import__("thin")
             sys.path.pop()  # its neighbours have names that others have too
-            thin.main(sys.argv[1:], event)
+            thin.main(arguments, event)
         except SystemExit as error:  # it knows why
             refuse(event, str(error))
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer

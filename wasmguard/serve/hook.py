@@ -5,7 +5,8 @@ behind a wall. This process is the wall:
 
 1. It takes standard output away from everything else: whatever anybody prints goes to standard error.
 2. It reads the event, then forks. The child imports, loads, decides and sends one framed answer through a pipe.
-3. A child that dies (a crash of the engine, no memory left, a bug), hangs, or sends half a frame has refused.
+3. A child that dies (a crash of the engine, no memory left, a bug), hangs, or sends half a frame has refused. Whatever
+   happens to it after a whole one changes nothing: then it only ends its cells, while the wall goes on.
 4. It writes one JSON object, in one piece, and exits with 0; or, where the agent could not read that, with 2, which
    blocks.
 5. It answers for signals too. Only SIGKILL cannot be answered; for that, hooks are installed with `onFailure: "block"`.
@@ -151,7 +152,7 @@ def _by_daemon(arguments: Sequence[str], raw: bytes) -> Reply | None:
 def _supervised(decide: Callable[[], Reply], out: int) -> tuple[Reply, int]:
     """What *decide* returns in a child process, which does not get *out*; see `_frame`.
 
-    Also returns the child. It has said all that counts, and may still be busy to end its cells: see `_end`.
+    The child is returned too: it has said all that counts, but may not be gone yet.
     """
     if not hasattr(os, "fork"):
         return decide(), 0
@@ -172,11 +173,20 @@ def _supervised(decide: Callable[[], Reply], out: int) -> tuple[Reply, int]:
     except BaseException:
         if os.getpid() != wall:  # the child, before it came to its work: two answers would be none
             os._exit(70)  # EX_SOFTWARE
-        _end(child, now=True)
+        if child:
+            _end(child)
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    raise _Refused(f"the deciding process ended {_ending(status)}" if status else "the deciding process sent half an answer")
+    raise _Refused(f"the deciding process {f'ended {_ending(status)}' if status else 'sent half an answer'}")
+
+
+def _end(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    except (ProcessLookupError, ChildProcessError):  # a signal came after it was waited for
+        pass
 
 
 def _work(decide: Callable[[], Reply], writing: int, out: int) -> NoReturn:
@@ -189,6 +199,8 @@ def _work(decide: Callable[[], Reply], writing: int, out: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         _write(writing, _frame(*decide()))
+        os.close(writing)  # the wall has its answer: nobody waits for what follows
+        _leave()
         status = 0
     finally:
         os._exit(status)
@@ -199,11 +211,17 @@ def _frame(code: int, answer: bytes, complaint: bytes) -> bytes:
     return bytes([code]) + len(answer).to_bytes(8, "big") + len(complaint).to_bytes(8, "big") + answer + complaint
 
 
+def _is_whole(frame: bytearray) -> bool:
+    return len(frame) >= 17 and len(frame) == 17 + sum(_lengths(frame))
+
+
+def _lengths(frame: bytearray) -> tuple[int, int]:
+    return int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:17], "big")
+
+
 def _unframed(frame: bytearray) -> Reply:
-    length, rest = int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:17], "big")
-    if len(frame) < 17 or len(frame) != 17 + length + rest or frame[0] not in (ANSWERED, BLOCKED):
-        raise _Refused("the deciding process sent half an answer")
-    return _checked((frame[0], bytes(frame[17 : 17 + length]), bytes(frame[17 + length :])))
+    end = 17 + _lengths(frame)[0]
+    return _checked((frame[0], bytes(frame[17:end]), bytes(frame[end:])))
 
 
 def _checked(reply: Reply) -> Reply:
@@ -229,6 +247,13 @@ def _decided(arguments: Sequence[str], raw: bytes) -> Reply:
         end_spare()
 
 
+def _leave() -> None:
+    """The child's last work: the cells end while the wall writes the answer."""
+    from wasmguard.serve.answer import leave
+
+    leave()
+
+
 def _refusal(raw: bytearray, why: str) -> Reply:
     """What to print when there is no decision: the event's own form of deny, or `{}` where nothing can be stopped."""
     try:
@@ -243,7 +268,7 @@ def _refusal(raw: bytearray, why: str) -> Reply:
         return BLOCKED, FALLBACK, f"wasmguard: {why}{broken}\n".encode()
 
 
-def _finish(out: int, raw: bytearray, reply: Reply, arguments: Sequence[str]) -> NoReturn:
+def _finish(out: int, raw: bytearray, reply: Reply, arguments: Sequence[str], child: int) -> NoReturn:
     code, answer, complaint = reply
     try:
         _write(out, answer)
@@ -255,6 +280,11 @@ def _finish(out: int, raw: bytearray, reply: Reply, arguments: Sequence[str]) ->
         _write(2, complaint)
         os.close(out)  # the agent has its answer: nobody waits for what follows
         _start_daemon(arguments)
+        if child:
+            os.waitpid(child, 0)
+    except BaseException:  # noqa: BLE001  # the answer is out: it stays what it is
+        if child:
+            _end(child)
     finally:
         os._exit(code)  # nothing may print any more
 

@@ -3,7 +3,9 @@
 1. It names everything that it uses by its whole path: interpreter, client, socket, configuration and folders. What an
    agent or a project sets in the environment changes nothing.
 2. It holds no version, so it stays the same over upgrades.
-3. With the native client, if this installation has one that runs here; else Python runs the client. Either goes on to
+3. Python leaves with 0 when a script is empty, as a file is for a moment while it is replaced, and for an agent that is
+   no opinion. So what runs the client ends with 2, which blocks, whatever the client's file says.
+4. With the native client, if this installation has one that runs here; else Python runs the client. Either goes on to
    decide by itself where there is no daemon.
 """
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NATIVE, PYTHON = "wasmguard-client", "client.py"
+STEP = (
+    "import posix,sys\n"
+    "try:exec(open(sys.argv[1],'rb').read())\n"
+    "finally:posix.write(2,b'wasmguard is broken: reinstall it\\n');posix._exit(2)"
+)
+"""Rule 3. It is part of the command line, so it stays what it is."""
 TRIAL = 5.0  # seconds in which the native client has to say its version
 
 
@@ -41,7 +49,7 @@ def command(config: str, *, http: str = "") -> tuple[str, ...]:
         raise HostError(f"`{client}` is not there: reinstall wasmguard")
     if not sys.executable:
         raise HostError("python does not say where it is: call it by its whole path")
-    python = (os.path.abspath(sys.executable), "-I", "-S", client, socket, *_arguments(config, http))
+    python = (os.path.abspath(sys.executable), "-I", "-S", "-c", STEP, client, socket, *_arguments(config, http))
     native = native_client()
     words = (native, socket, *python) if native else python
     for word in words:
