@@ -15,6 +15,7 @@ import pytest
 
 from tests.serve.host import wire
 from wasmguard import link
+from wasmguard.errors import WasmguardError
 from wasmguard.lock import lock
 from wasmguard.serve import clients, worker
 from wasmguard.serve.board import Board
@@ -36,7 +37,7 @@ class Pretended:
 
     def __init__(self, config):
         self.last, self.reload, self.plan, self.config = Told(), Reload(), Plan(), config
-        self.unwritten, self.written = 0, 0
+        self.answers = self.followed = 0
 
     def reply(self, raw, context):
         act, _, value = raw[:40].partition(b" ")
@@ -46,15 +47,16 @@ class Pretended:
             raise MemoryError
         if act == b"die":
             os._exit(9)
-        self.unwritten += 1
+        self.answers += 1
         said = raw if act != b"large" else b"x" * int(value)
-        if act == b"records":
-            said = b"%d" % self.written
-        self.last = Told(time=1, event="PreToolUse", effect="deny", rewrote=True, reason=context.get("HOME", ""))
+        home = context.get("HOME", "")
+        self.last = Told(time=self.answers, event="PreToolUse", effect="deny", rewrote=True, reason=home)
         return link.ANSWERED, said, b"why"
 
-    def later(self):
-        self.written, self.unwritten = self.written + self.unwritten, 0
+    def follow(self):
+        self.followed += 1
+        self.reload = Reload(time=self.followed, old="old", new="new")
+        raise WasmguardError("what is wrong with it is in `reload`")
 
     def pids(self):
         return [os.getpid()]
@@ -282,15 +284,23 @@ def test_to_be_stopped_is_answered_and_the_masters_business(daemon):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_records_are_written_when_nobody_waits_and_when_somebody_always_does(daemon):
+def test_the_last_decision_is_told_when_nobody_waits_and_when_somebody_always_does(daemon):
     daemon.start()
     asked(daemon)
-    time.sleep(0.05)
-    assert asked(daemon, b"records")[1] == b"1"
+    time.sleep(0.1)
+    assert daemon.board.summary()["last"]["time"] == 1
     with daemon.client() as channel:
-        channel.sendall(asking(b"sleep 0.15") + asking() + asking(b"records"))  # in one piece: never nothing to do
-        said = [heard(channel)[1] for _ in range(3)]
-    assert int(said[-1]) >= 3
+        channel.sendall(asking(b"sleep 0.15") + asking() + asking(b"sleep 1"))  # in one piece: never nothing to do
+        heard(channel)
+        heard(channel)
+        time.sleep(0.1)
+        assert daemon.board.summary()["last"]["time"] >= 2  # while it sleeps
+
+
+def test_who_asks_how_it_is_hears_of_the_plan_that_is_in_force_now(daemon):
+    daemon.start()
+    said = json.loads(link.ask(daemon.path, link.STATUS, seconds=PATIENCE)[1])
+    assert said["reload"]["new"] == "new"
 
 
 # who is not heard ---------------------------------------------------------------------------------------------------

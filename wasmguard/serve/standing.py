@@ -5,7 +5,6 @@
 2. A plan that counts comes into force between two events, whole, with new cells. One that does not count, or cannot be
    read, changes nothing: the last good one stays, it is told why, and tried again.
 3. A module whose bytes changed is refused from then on, as a one-shot hook would refuse it.
-4. What is to be recorded is written when nobody waits for an answer.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import os
 from time import monotonic, perf_counter_ns, time_ns
 
-from wasmguard import audit, places, plan, switch
+from wasmguard import places, plan, switch
 from wasmguard.agents import claude
 from wasmguard.decision import OURSELVES
 from wasmguard.errors import PlanStale, WasmguardError
@@ -36,7 +35,6 @@ SLOTS = 2  # an engine with a pool: this process decides many events
 MODULES = 0.5  # seconds between two looks at the modules' files
 AGAIN = 2.0  # seconds until what did not come into force is tried again: a machine may have no process left for a while
 REASON = 200  # characters that are kept of a reason
-MOST_RECORDS = 1_000  # that wait to be written
 
 
 class Told(Value):
@@ -78,7 +76,6 @@ class Standing:
         """
         self._files, self._mark = (config, plan.file_of(config)), switch.mark()
         self.last, self.reload = Told(), Reload()
-        self._records: list[tuple[str, dict[str, Any]]] = []
         _ensure_locked(config)
         self._seen = self._looked()
         self._guard = self._loaded(plan.read(config))
@@ -93,7 +90,7 @@ class Standing:
         """Code, answer and complaint for the event *raw* of an agent with the variables *context*. Never raises."""
         begun = perf_counter_ns()
         try:
-            self._follow()
+            self.follow()
             answer, told = self._decided(raw, context)
             reply = ANSWERED, answer, b""
         except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
@@ -109,15 +106,6 @@ class Standing:
         """The cells."""
         return self._guard.cells.pids()
 
-    def later(self) -> None:
-        """Write the records that wait. What cannot be written is lost, which nobody's answer may depend on."""
-        waiting, self._records = self._records, []
-        for kind, fields in waiting:
-            try:
-                audit.record(kind, **fields)
-            except WasmguardError:
-                return
-
     def close(self) -> None:
         """End the cells."""
         self._guard.close()
@@ -130,8 +118,12 @@ class Standing:
         decision = self._guard.decide(event, context)
         return claude.encode(claude.render(event, decision)), _told(event, decision)
 
-    def _follow(self) -> None:
-        """Rules 1 to 3."""
+    def follow(self) -> None:
+        """See whether there is another plan to go by (rules 1 to 3).
+
+        Raises:
+            Exception: if there is, and it cannot be gone by; the old one stays.
+        """
         now, seen = monotonic(), self._looked()
         if seen != self._seen:
             self._seen, self._again = seen, 0.0
@@ -153,21 +145,16 @@ class Standing:
         except WasmguardError as error:
             self._again = monotonic() + AGAIN
             if not tried or str(error) != self.reload.error:
-                self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=old, error=str(error)))
+                self.reload = Reload(time=time_ns() // 1_000_000, old=old, new=old, error=str(error))
             return
         self._modules, self._again = self._module_stamps(), 0.0
         if self.plan.digest != old or self.reload.error:
-            self._noted(Reload(time=time_ns() // 1_000_000, old=old, new=self.plan.digest))
+            self.reload = Reload(time=time_ns() // 1_000_000, old=old, new=self.plan.digest)
 
     def _swapped(self, read: Plan) -> None:
         """Put *read* into force; only when its cells are ready."""
         before, self._guard = self._guard, self._loaded(read)
         before.close()
-
-    def _noted(self, reload: Reload) -> None:
-        self.reload = reload
-        if len(self._records) < MOST_RECORDS:
-            self._records.append(("reload", reload.replaced(time=0).as_dict()))
 
     def _loaded(self, read: Plan) -> Guard:
         guard = Guard(read, plan.cells(read, slots=SLOTS, processes=1))

@@ -2,7 +2,8 @@
 
 1. All workers accept at the same sockets. One that decides does not accept meanwhile, so others do; connections that
    stay are dealt out in turn. How they are treated then: `wasmguard.serve.clients`.
-2. The agent's answer comes first. Records are written when nobody waits, or when they waited long enough.
+2. The agent's answer comes first. What it came to is told when nobody waits, or when that waited long enough. Records
+   are the master's.
 3. A question of another version is answered `ELSEWHERE`: its client decides by itself.
 4. It ends with its master, and when it is told to (SIGTERM): it accepts nobody any more, answers who has begun to ask,
    and is gone after `FAREWELL` seconds.
@@ -14,6 +15,7 @@ import errno
 import os
 import select
 import signal
+from contextlib import suppress
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, NoReturn
 
@@ -110,7 +112,6 @@ class Worker:
                 elif number == wake:
                     os.read(wake, 64)
             self._look_around()
-        self._standing.later()
         self._standing.close()
         self._seat.leave()
 
@@ -169,7 +170,6 @@ class Worker:
     def _write(self) -> None:
         """Tell what nobody waits for."""
         self._written = monotonic()
-        self._standing.later()
         last, reload = self._standing.last, self._standing.reload
         if last is not self._noted[0]:
             self._seat.write("last", last.as_dict())
@@ -221,12 +221,15 @@ class Worker:
             return link.ELSEWHERE, b"", b""
         if question.kind == link.STOP:
             return link.ANSWERED, b"{}\n", b""
-        self._write()
         if question.kind == METRICS:
+            self._write()
             return link.ANSWERED, metrics.text(self._board).encode(), b""
         return link.ANSWERED, wire.written(self._status()).encode() + b"\n", b""
 
     def _status(self) -> dict[str, Any]:
+        with suppress(Exception):  # what is wrong is told: `reload`
+            self._standing.follow()
+        self._write()
         plan = self._standing.plan
         policies = [
             {
