@@ -76,8 +76,8 @@ class Daemon:
         self._process.wait(30)
 
 
-def frame(event: bytes) -> bytes:
-    return link.question(link.EVENT, link.with_context({"HOME": "/home/dev"}, event))
+def frame(event: bytes, path: str) -> bytes:
+    return link.question(link.EVENT, link.with_context({"HOME": "/home/dev"}, event, path))
 
 
 def connected(path: str) -> socket.socket:
@@ -88,7 +88,7 @@ def connected(path: str) -> socket.socket:
 
 
 def unix(path: str, event: bytes):  # type: ignore[no-untyped-def]
-    channel, asked = connected(path), frame(event)
+    channel, asked = connected(path), frame(event, path)
 
     def ask() -> None:
         channel.sendall(asked)
@@ -98,7 +98,7 @@ def unix(path: str, event: bytes):  # type: ignore[no-untyped-def]
 
 
 def unix_new(path: str, event: bytes):  # type: ignore[no-untyped-def]
-    asked = frame(event)
+    asked = frame(event, path)
 
     def ask() -> None:
         channel = connected(path)
@@ -167,7 +167,7 @@ def latencies(home: str, rounds: int) -> None:
 def generated(path: str, clients: int, seconds: float, *, fresh: int = 0) -> tuple[int, int, float, float]:
     """Answers, errors, the longest wait in milliseconds and seconds of processor of one process of clients, of which
     *fresh* make a connection for each event."""
-    asked, poll = frame(PASSED), select.epoll()
+    asked, poll = frame(PASSED, path), select.epoll()
     channels: dict[int, socket.socket] = {}
     begun: dict[int, float] = {}
     count, errors, longest = 0, 0, 0.0
@@ -270,7 +270,7 @@ def soak(home: str, seconds: float) -> None:
     after = daemon.status()
     asked = 0
     for channel in idle:
-        channel.sendall(frame(PASSED))
+        channel.sendall(frame(PASSED, daemon.path))
         asked += link.told(channel.recv(1 << 16))[0] == link.ANSWERED
     count, errors = sum(row[0] for row in said), sum(row[1] for row in said)
     growth = {part: f"{(after['memory_kib'][part] - kib) / 1024:+.2f}" for part, kib in before.items()}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 
@@ -104,6 +105,38 @@ def test_a_note_that_cannot_be_written_is_an_error_and_the_old_one_stays(monkeyp
 # Whether it still stands.
 
 
+def test_of_many_that_change_the_note_none_loses_what_another_wrote():
+    installed.keep([])
+    children = []
+    for number in range(8):
+        if not (pid := os.fork()):
+            try:
+                with installed.Turn():
+                    known = installed.entries()
+                    time.sleep(0.02)
+                    installed.keep((*known, entry(f"/p{number}/settings.json")))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 8
+    assert len(installed.entries()) == 8
+
+
+@pytest.mark.parametrize("there", ["folder", "pipe", "nothing"])
+def test_without_a_lock_the_note_can_be_changed_too(monkeypatch, there):
+    installed.keep([])
+    monkeypatch.setattr(installed, "PATIENCE", 0.05)
+    lock = f"{installed.path()}.lock"
+    if there == "folder":
+        os.mkdir(lock)
+    elif there == "pipe":
+        os.mkfifo(lock)
+    with installed.Turn(), installed.Turn():
+        installed.keep([entry()])
+    assert installed.entries() == (entry(),)
+
+
 def test_nothing_is_missing_while_it_stands(here):
     assert here() == ()
 
@@ -146,6 +179,9 @@ def test_an_entry_that_is_gone_or_weaker_is_missing(here, change):
     [
         lambda s: s["hooks"]["PreToolUse"].append(5),
         lambda s: s.update(model=5),
+        lambda s: s.update(permissions={"deny": 5}),
+        lambda s: s.update(autoMemoryEnabled="no"),
+        lambda s: s.update(x=float("nan")),
         lambda s: s.update(hooks=[]),
     ],
 )

@@ -42,14 +42,17 @@ def test_a_question_that_is_too_long_or_cut_off_is_none():
 
 def test_only_variables_that_name_folders_go_along():
     said = {"HOME": "/home/u", "CLAUDE_PROJECT_DIR": "/p", "ANTHROPIC_API_KEY": "secret"}
-    payload = link.with_context(said, b"{}")
+    payload = link.with_context(said, b"{}", "/s")
     assert b"secret" not in payload
-    assert link.without_context(payload) == ({"HOME": "/home/u", "CLAUDE_PROJECT_DIR": "/p"}, b"{}")
+    assert link.without_context(payload) == ({"HOME": "/home/u", "CLAUDE_PROJECT_DIR": "/p", "SOCKET": "/s"}, b"{}")
 
 
 def test_a_path_of_any_bytes_survives():
     strange = os.fsdecode(b"/home/\xff\xe9")
-    assert link.without_context(link.with_context({"HOME": strange}, b"x")) == ({"HOME": strange}, b"x")
+    assert link.without_context(link.with_context({"HOME": strange}, b"x", strange)) == (
+        {"HOME": strange, "SOCKET": strange},
+        b"x",
+    )
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0\0\0", b"\0\0\0\5abcd", b"\xff\xff\xff\xff"])

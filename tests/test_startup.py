@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.serve.host import ROOT, SERVE, Host, wire
+from tests.serve.host import HOOK, ROOT, SERVE, Host, wire
 
 HEAVY = {
     "asyncio",
@@ -57,7 +57,7 @@ def test_the_package_alone_loads_next_to_nothing():
 def test_the_wall_of_the_hook_loads_nothing_that_could_be_broken():
     modules = loaded("import wasmguard.serve.hook")
     assert ours(modules) - {"wasmguard.version"} == {"wasmguard", "wasmguard.serve", "wasmguard.serve.hook"}
-    assert modules - ours(modules) == {"__future__"}
+    assert modules - ours(modules) == {"__future__", "gc"}  # built in, both
 
 
 def test_a_cell_loads_nothing_that_could_decide_anything():
@@ -79,6 +79,18 @@ def test_a_whole_hook_loads_nothing_heavy(host):
     assert {"wasmguard.serve.hook", "wasmguard.sandbox.process"} <= modules
     assert not (HEAVY | {"signal", "socket", "selectors"}) & modules
     assert "wasmguard.sandbox.call" not in modules  # the engine is loaded in the cell alone, whose words nobody hears
+
+
+def test_what_forks_the_cell_of_a_hook_loads_nothing_that_a_cell_could_know():
+    modules = ours(loaded("import wasmguard.sandbox.ahead")) - {"wasmguard.version"}
+    assert modules == {"wasmguard", "wasmguard.sandbox", "wasmguard.sandbox.ahead"}
+
+
+def test_no_process_of_a_hook_collects_garbage(host):
+    """It would touch all memory that a fork shares, and nothing here lives long enough to gain."""
+    decided = "hook._decided = lambda *_: (0, b'{\"collects\": %d}\\n' % gc.isenabled(), b'')"
+    answer = host.hook(wire(), program=f"{HOOK}; import gc; {decided}; hook.main(sys.argv[2:])")
+    assert answer.out == b'{"collects": 0}\n'
 
 
 def test_a_hook_that_must_lock_first_loads_what_it_takes_and_answers(host, assembled):

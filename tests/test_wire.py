@@ -64,6 +64,13 @@ def test_objects_and_numbers_are_made_by_the_caller():
     )
 
 
+def test_read_strictly_numbers_that_json_has_not_are_an_error():
+    assert wire.read_strictly('{"a": 1e999, "b": -1.5, "c": "NaN"}') == {"a": float("inf"), "b": -1.5, "c": "NaN"}
+    for text in ("NaN", "[Infinity]", '{"a": -Infinity}'):
+        with pytest.raises(ValueError, match="is no JSON"):
+            wire.read_strictly(text)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_has_not_are_not_written(value):
     with pytest.raises(ValueError):  # noqa: PT011  # whichever sentence the C code has

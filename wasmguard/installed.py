@@ -2,7 +2,7 @@
 
 1. The file is the owner's alone. One that somebody else may have written, or that is damaged, does not count: then
    nothing is known to be installed. (Our entries in the usual settings are found without it.)
-2. It is written whole or not at all.
+2. It is written whole or not at all. Who reads it to write it anew does that alone (`Turn`).
 3. When the agent's settings change under a session, what was installed must still stand there (`missing`): an entry
    that is gone, changed, or in a file that the client ignores is missing. A file without a record misses nothing.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
+from time import monotonic, sleep
 
 from wasmguard import places, wire
 from wasmguard.agents import claude_settings
@@ -30,6 +31,7 @@ FORMAT = 1
 UNKNOWN = "unknown"
 """In `Entry.made`: something of ours was there already, and nobody knows what was made for it."""
 LARGEST = 2**20  # bytes, of this file and of settings
+PATIENCE = 10.0  # seconds for another change of the note to end
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _TUPLES = ("events", "command", "made")
 
@@ -102,6 +104,30 @@ def keep(entries: Iterable[Entry]) -> None:
         raise HostError(f"`{here}` cannot be written: {why}: make room there, or repair the folder") from None
 
 
+class Turn:
+    """Meanwhile nobody else changes what is installed. Where that cannot be had, it goes on without."""
+
+    def __enter__(self) -> None:
+        self._file = -1
+        try:
+            import fcntl
+
+            self._file = os.open(f"{path()}.lock", os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
+        except (ImportError, OSError):
+            return
+        until, mine = monotonic() + PATIENCE, False
+        while not mine and monotonic() < until:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mine = True
+            except OSError:
+                sleep(0.01)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+
 def expected(entry: Entry) -> dict[str, Mapping[str, Any]]:
     """The handler of each event of *entry*, without the token."""
     by_command = claude_settings.command_handler(entry.command)
@@ -116,7 +142,7 @@ def missing(path: str) -> tuple[str, ...]:
     if not found:
         return ()
     try:
-        settings = wire.read(_read(path).decode("utf-8-sig"))
+        settings = wire.read_strictly(_read(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return found[-1].events
     return missing_in(settings, found[-1])

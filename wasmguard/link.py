@@ -6,6 +6,8 @@
 4. A connection may carry one question after the other.
 5. A question about an event begins with its context: those variables of the hook's environment that say where the
    agent's settings are, and which folders its shell may mean (`CONTEXT`). Nothing else of it leaves the hook.
+6. It also says by which path the client came (`SOCKET`). A daemon that listens elsewhere, and was reached because
+   somebody made a link to it, has another configuration: it says `ELSEWHERE`.
 
 The clients that a hook starts (`serve/client.py`, `serve/client.c`) import nothing of ours, so they spell these frames
 out themselves; `tests/test_link.py` holds them together.
@@ -39,7 +41,8 @@ CONTEXT = (
     *("HOME", "USER", "TMPDIR", "CLAUDE_CONFIG_DIR", "CLAUDE_PROJECT_DIR"),
     *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"),
 )
-LARGEST_CONTEXT = 65_536  # bytes: nine paths
+SOCKET = "SOCKET"
+LARGEST_CONTEXT = 65_536  # bytes: ten paths
 LARGEST = 64 * 2**20  # bytes of an event, as in `serve.hook`
 LONGEST_PATH = 103  # bytes of a Unix socket's path (`struct sockaddr_un` on macOS; 107 on Linux)
 PIECE = 1 << 18  # bytes that are read at once
@@ -77,10 +80,11 @@ def asked(head: bytes) -> tuple[int, bool, int]:
     return head[3], head[4:20].rstrip(b"\0") == __version__.encode()[:VERSION], length
 
 
-def with_context(context: Mapping[str, str], event: bytes) -> bytes:
-    """The payload of a question about *event*: the context's length in 4 bytes, the context as `NAME=value` with a NUL
-    after each, the event."""
+def with_context(context: Mapping[str, str], event: bytes, socket: str) -> bytes:
+    """The payload of a question about *event* to the daemon at *socket*: the context's length in 4 bytes, the context
+    as `NAME=value` with a NUL after each, the event."""
     said = b"".join(os.fsencode(f"{name}={context[name]}") + b"\0" for name in CONTEXT if context.get(name))
+    said += os.fsencode(f"{SOCKET}={socket}") + b"\0"
     return len(said).to_bytes(4, "big") + said + event
 
 
@@ -94,7 +98,7 @@ def without_context(payload: bytes) -> tuple[dict[str, str], bytes]:
     if len(payload) < 4 + length or length > LARGEST_CONTEXT:
         raise ValueError("no context")
     pairs = (os.fsdecode(part).partition("=") for part in payload[4 : 4 + length].split(b"\0") if part)
-    return {name: value for name, _, value in pairs if name in CONTEXT}, payload[4 + length :]
+    return {name: value for name, _, value in pairs if name in (*CONTEXT, SOCKET)}, payload[4 + length :]
 
 
 def answered(code: int, answer: bytes, complaint: bytes = b"") -> bytes:

@@ -68,6 +68,16 @@ class _Context:
 read = reader()
 
 
+def _of_json(text: str) -> float:
+    if text[-1] in "Ny":  # `NaN`, `Infinity`: JavaScript reads no document with them
+        raise ValueError(f"`{text}` is no JSON")
+    return float(text)
+
+
+read_strictly = reader(number=_of_json)
+"""As `read`, but for what programs in JavaScript read too: `NaN` and `Infinity` are errors."""
+
+
 def written(value: Any) -> str:
     """*value* as compact JSON in ASCII.
 

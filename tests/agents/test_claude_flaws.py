@@ -50,10 +50,19 @@ def test_settings_that_are_no_object_are_ignored(value):
         ("allowManagedHooksOnly", "x"),
         ("allowedHttpHookUrls", "x"),
         ("$schema", 5),
+        ("fastMode", 5),
+        ("availableModels", 5),
+        ("feedbackSurveyRate", "x"),
     ],
 )
 def test_a_known_key_of_another_type_switches_the_file_off(key, value):
     assert found(settings(**{key: value})) >= {(IGNORED, key)}
+
+
+@pytest.mark.parametrize("inside", [{"deny": 5}, {"additionalDirectories": 5}, {"defaultMode": 5}])
+def test_so_does_one_among_the_permissions(inside):
+    assert found(settings(permissions=inside)) == {(IGNORED, f"permissions.{next(iter(inside))}")}
+    assert found(settings(permissions={"allow": [], "deny": [], "defaultMode": "plan", "more": 5})) == set()
 
 
 def test_an_unknown_key_does_nothing():

@@ -53,9 +53,9 @@ AFTERWARDS = (
 DECIDING = (
     Point("deciding", "forked", "os:fork", "after"),
     Point("deciding", "decide", "wasmguard.serve.hook:_decided"),
-    Point("deciding", "import what starts cells", "import wasmguard.sandbox.process"),
-    Point("deciding", "fork the cell", "wasmguard.sandbox.process:_forked"),
-    Point("deciding", "the cell was forked", "wasmguard.sandbox.process:_forked", "after"),
+    Point("deciding", "import what forks the cell", "import wasmguard.sandbox.ahead"),
+    Point("deciding", "fork the cell", "wasmguard.sandbox.ahead:_forked"),
+    Point("deciding", "the cell was forked", "wasmguard.sandbox.ahead:_forked", "after"),
     Point("deciding", "import what answers", "import wasmguard.serve.answer"),
     Point("deciding", "read the arguments", "wasmguard.serve.answer:parsed"),
     Point("deciding", "find the configuration", "wasmguard.places:config_file"),
@@ -65,6 +65,7 @@ DECIDING = (
     Point("deciding", "parse the plan", "wasmguard.plan:_parsed"),
     Point("deciding", "the plan was read", "wasmguard.plan:read", "after"),
     Point("deciding", "prepare cells", "wasmguard.plan:cells"),
+    Point("deciding", "import what asks cells", "import wasmguard.sandbox.process"),
     Point("deciding", "check the module", "wasmguard.plan:unchanged"),
     Point("deciding", "read the cache", "wasmguard.sandbox.cache:_read", only=CODE),
     Point("deciding", "the cache was read", "wasmguard.sandbox.cache:_read", "after", CODE),
@@ -90,13 +91,18 @@ DECIDING = (
     Point("deciding", "render", "wasmguard.agents.claude:render"),
     Point("deciding", "say the rewritten input", "wasmguard.agents.claude:_specific"),
     Point("deciding", "encode the answer", "wasmguard.agents.claude:encode"),
-    Point("deciding", "close the guard", "wasmguard.guard:Guard.close"),
-    Point("deciding", "end the cell", "wasmguard.sandbox.process:Child.end"),
     Point("deciding", "frame the reply", "wasmguard.serve.hook:_frame"),
     Point("deciding", "send the reply", "wasmguard.serve.hook:_write"),
     Point("deciding", "half of the reply was sent", "wasmguard.serve.hook:_write", "half"),
-    Point("deciding", "the reply was sent", "wasmguard.serve.hook:_write", "after"),
 )
+
+LEAVING = (
+    Point("deciding", "the reply was sent", "wasmguard.serve.hook:_write", "after"),
+    Point("deciding", "leave", "wasmguard.serve.hook:_leave"),
+    Point("deciding", "close the guard", "wasmguard.guard:Guard.close"),
+    Point("deciding", "end the cell", "wasmguard.sandbox.process:Child.end"),
+)
+"""The wall has the reply already: it stays what it is."""
 
 OPEN_CELL = (
     Point("cell", "let go of descriptors", "os:closerange"),
@@ -154,5 +160,5 @@ BEHIND_THE_WALL = DECIDING + OPEN_CELL + JAILED_CELL + LOCKING
 
 def named(*names):
     """The points of these names."""
-    known = BEFORE_THE_ALARM + WALL + AFTERWARDS + BEHIND_THE_WALL
+    known = BEFORE_THE_ALARM + WALL + AFTERWARDS + BEHIND_THE_WALL + LEAVING
     return [next(point for point in known if point.name == name) for name in names]

@@ -261,7 +261,8 @@ def blocked(answer, name="PreToolUse"):
     Case(point, kind)
     for point in (*points.BEFORE_THE_ALARM, *points.WALL, *points.BEHIND_THE_WALL)
     for kind in FOUR
-    if not (kind == "SIGKILL" and point.place == "wall") and not (kind == "hang" and point in points.BEFORE_THE_ALARM)
+    if not (kind == "SIGKILL" and point.place in ("wall", "cell"))
+    and not (kind == "hang" and point in points.BEFORE_THE_ALARM)
 )
 def test_the_answer_to_a_fault_is_a_deny(bench, case):
     assert blocked(met(bench, case)), bench[case]
@@ -291,6 +292,27 @@ def test_a_fault_after_the_answer_changes_nothing(bench, case):
     assert moved(met(bench, case)), bench[case]
 
 
+@each(
+    Case(point, kind)
+    for point in points.LEAVING
+    for kind in FOUR
+    if not (kind == "hang" and point.name == "the reply was sent")
+)
+def test_a_fault_after_the_reply_changes_nothing(bench, case):
+    assert moved(met(bench, case)), bench[case]
+
+
+@each([Case(point, "hang") for point in named("the reply was sent")])
+def test_a_reply_counts_when_its_end_is_seen(bench, case):
+    assert blocked(met(bench, case)), bench[case]
+
+
+@each(Case(point, "SIGKILL") for point in points.OPEN_CELL + points.JAILED_CELL)
+def test_a_cell_that_somebody_killed_is_replaced(bench, case):
+    """A verdict is a pure function: nobody need be denied for that (`wasmguard.sandbox.process`, rule 3)."""
+    assert moved(met(bench, case)), bench[case]
+
+
 # A call that would have been denied, or whose policy may be lenient.
 
 
@@ -303,7 +325,12 @@ def test_a_deny_stays_a_deny(bench, case):
     assert blocked(met(bench, case)), bench[case]
 
 
-@each(Case(point, kind, tool="Lenient") for point in named("instantiate", "evaluate") for kind in FOUR)
+@each(
+    Case(point, kind, tool="Lenient")
+    for point in named("instantiate", "evaluate")
+    for kind in FOUR
+    if kind != "SIGKILL"
+)
 def test_where_its_owner_said_so_a_fault_of_the_cell_asks(bench, case):
     """The only loosening there is. A hang leaves no time to ask here, and denies."""
     answer = met(bench, case)
@@ -316,7 +343,13 @@ ELSEWHERE = named("read the cache", "decode", "render", "evaluate")
 
 
 def elsewhere(*events):
-    return [Case(point, kind, event, "Passed") for event in events for point in ELSEWHERE for kind in FOUR]
+    return [
+        Case(point, kind, event, "Passed")
+        for event in events
+        for point in ELSEWHERE
+        for kind in FOUR
+        if not (kind == "SIGKILL" and point.place == "cell")
+    ]
 
 
 @each(elsewhere("PermissionRequest", "UserPromptSubmit"))

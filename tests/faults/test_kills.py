@@ -90,7 +90,7 @@ class Load:
     def ask(self, event, count):
         """The same from the daemon, or from a hook if it gives no answer."""
         try:
-            reply = link.ask(self.place.socket, link.EVENT, link.with_context({}, event), seconds=4)
+            reply = link.ask(self.place.socket, link.EVENT, link.with_context({}, event, self.place.socket), seconds=4)
             if reply[0] != link.ELSEWHERE:
                 self.counts["asked"] += 1
                 self.answered = time.monotonic()

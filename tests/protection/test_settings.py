@@ -24,6 +24,7 @@ HARMFUL = {
     "HOME": ({"env": {"HOME": "/x"}}, "`HOME`"),
     "CLAUDE_CONFIG_DIR": ({"env": {"CLAUDE_CONFIG_DIR": "/x"}}, "`CLAUDE_CONFIG_DIR`"),
     "CLAUDE_CODE_SIMPLE": ({"env": {"CLAUDE_CODE_SIMPLE": "1"}}, "`CLAUDE_CODE_SIMPLE`"),
+    "a wrapper of hooks": ({"env": {"CLAUDE_CODE_SHELL_PREFIX": "/x"}}, "`CLAUDE_CODE_SHELL_PREFIX`"),
     "an odd env": ({"env": ["HOME=/x"]}, "no object"),
     "no object": ([], "no JSON object"),
 }
@@ -55,7 +56,9 @@ def test_other_changes_are_applied(house, settings):
     assert house.changed(source="local_settings", file_path=path) == ""
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"disableAllHooks": true', "// x\n{}", "\0", '{"a": ' * 5_000, "{}" * 2])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"disableAllHooks": true', "// x\n{}", "\0", '{"a": ' * 5_000, "{}" * 2, '{"a": NaN}']
+)
 def test_what_cannot_be_read_is_not_applied(house, text):
     path = house.put("proj/.claude/settings.local.json", text)
     assert "mend the file" in house.changed(source="local_settings", file_path=path)

@@ -97,7 +97,7 @@ class Place:
 
     def ask(self, event=REFUSED, seconds=PATIENCE):
         """Code and answer to *event*."""
-        code, answer, _ = link.ask(self.socket, link.EVENT, link.with_context({}, event), seconds=seconds)
+        code, answer, _ = link.ask(self.socket, link.EVENT, link.with_context({}, event, self.socket), seconds=seconds)
         return code, answer
 
     def records(self, kind):

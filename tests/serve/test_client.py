@@ -173,7 +173,7 @@ def test_an_event_arrives_as_it_was_sent(client, path, size):
     with Daemon(path, saying(YES)) as daemon:
         assert client(path, [raw[:100], raw[100:]]).out == DAEMONS_OWN
     context = {"HOME": str(client.host.home)}
-    assert daemon.questions == [link.question(link.EVENT, link.with_context(context, raw))]
+    assert daemon.questions == [link.question(link.EVENT, link.with_context(context, raw, str(path)))]
 
 
 def test_the_largest_event_arrives_and_one_byte_more_is_not_even_sent(client, path):
@@ -192,11 +192,12 @@ def test_of_the_environment_only_the_context_leaves(client, path):
     with Daemon(path, saying(YES)) as daemon:
         client(path, b"{}", environ=said | {"HOMEPAGE": "secret", "XDG_DATA_HOME": "secret"})
         client(path, b"{}", environ=dict.fromkeys(link.CONTEXT, ""))
-        client(path, b"{}", environ={"HOME": "x" * (link.LARGEST_CONTEXT - len("HOME=") - 1)})
+        client(path, b"{}", environ={"HOME": "x" * (link.LARGEST_CONTEXT - len(f"HOME= SOCKET={path} "))})
     full, empty, most = (link.without_context(question[link.QUESTION :]) for question in daemon.questions)
-    assert full == (said, b"{}")
-    assert empty == ({}, b"{}")
-    assert len(most[0]["HOME"]) == link.LARGEST_CONTEXT - 6
+    there = {link.SOCKET: str(path)}
+    assert full == (said | there, b"{}")
+    assert empty == (there, b"{}")
+    assert len(most[0]["HOME"]) == link.LARGEST_CONTEXT - len(f"HOME= SOCKET={path} ")
 
 
 def test_a_context_that_is_too_large_stays_at_home(client, path):

@@ -215,6 +215,22 @@ def test_a_child_that_dies_changes_nothing(following, config, child, work):
     assert following.digest == old
 
 
+def test_what_is_nobodys_fault_is_tried_again_and_told_once(following, config, child, own_home, monkeypatch):
+    monkeypatch.setattr(module, "AGAIN", 0.05)
+    following.begin()
+    old = following.digest
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_locked", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        changed(config)
+        looks(following, lambda: following.reload.error)
+        told = following.reload
+        until_then = time.monotonic() + 0.3
+        looks(following, lambda: time.monotonic() > until_then)
+        assert following.reload is told
+    looks(following, lambda: following.digest != old)
+    assert [error for *_, error in records(own_home)] == ["the process that locks was killed", ""]
+
+
 def test_a_child_that_hangs_is_killed(following, config, child, monkeypatch):
     monkeypatch.setattr(module, "LONGEST", 0.3)
     following.begin()

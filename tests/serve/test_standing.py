@@ -225,7 +225,7 @@ def test_a_plan_whose_cells_could_not_start_comes_into_force_when_they_can(stand
 
 
 def test_what_is_tried_again_in_vain_is_told_once(stands, configured, monkeypatch):
-    standing, config = stands("pass")
+    standing, _ = stands("pass")
     configured("pass", "deny")
     monkeypatch.setattr(module, "AGAIN", 0.0)
     standing.reply(wire(), {})

@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 from wasmguard import link
 from wasmguard.serve.talk import FrameTalk
 
+PATH = "/run/s"
 CONTEXT = {"HOME": "/home/u", "CLAUDE_PROJECT_DIR": "/p"}
 
 
 def asking(event=b"{}", **context):
-    return link.question(link.EVENT, link.with_context(context, event))
+    return link.question(link.EVENT, link.with_context(context, event, PATH))
 
 
 def heard(*pieces):
     """A talk after *pieces*."""
-    talk = FrameTalk()
+    talk = FrameTalk(PATH)
     for piece in pieces:
         talk.received(piece)
     return talk
@@ -31,7 +32,7 @@ def questions(talk):
 
 @given(st.binary(max_size=200), st.lists(st.integers(1, 60), max_size=30))
 def test_a_question_is_the_same_in_any_pieces(event, sizes):
-    frames, talk, found = asking(event, **CONTEXT) * 2, FrameTalk(), []
+    frames, talk, found = asking(event, **CONTEXT) * 2, FrameTalk(PATH), []
     for size in [*sizes, len(frames)]:
         talk.received(frames[:size])
         frames = frames[size:]
@@ -55,7 +56,7 @@ def test_no_part_of_a_question_is_one():
 def test_what_is_announced_is_told_before_it_comes():
     frame = asking(b"x" * 5_000_000)
     talk = heard(frame[: link.QUESTION])
-    assert talk.need == 5_000_000 + 4
+    assert talk.need == len(frame) - link.QUESTION
     talk.received(frame[link.QUESTION : 1_000_000])
     assert talk.need == len(frame) - 1_000_000
 
@@ -129,8 +130,20 @@ def test_the_last_answer_ends_the_talk():
 
 
 def test_large_payloads_in_small_pieces_are_not_copied_again_and_again():
-    frame, talk, begun = memoryview(asking(b"x" * (64 << 20))), FrameTalk(), perf_counter()
+    frame, talk, begun = memoryview(asking(b"x" * (64 << 20))), FrameTalk(PATH), perf_counter()
     for place in range(0, len(frame), 4096):
         talk.received(frame[place : place + 4096])
     assert len(talk.question().payload) == 64 << 20
     assert perf_counter() - begun < 20  # 0.1 s; copied with every piece it would be minutes
+
+
+def test_an_event_for_another_socket_is_not_ours():
+    """Somebody made a link to it: the client wants a daemon with another configuration."""
+    talk = FrameTalk("/elsewhere")
+    talk.received(asking())
+    question = talk.question()
+    assert not question.ours
+    assert "SOCKET" not in question.context
+    talk.answer(question, link.ELSEWHERE, b"", b"")
+    talk.received(link.question(link.STATUS, b""))
+    assert talk.question().ours

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -93,7 +94,7 @@ class Daemon:
         if pid == 0:
             try:
                 before()
-                listeners = [(self.listener, FrameTalk), (self.other, OneQuestion)]
+                listeners = [(self.listener, partial(FrameTalk, "/s")), (self.other, partial(OneQuestion, "/s"))]
                 worker.work(listeners, self.board, number, str(config), facts={"socket": self.path}, standing=standing)
             finally:
                 os._exit(99)
@@ -146,7 +147,7 @@ def daemon(tmp_path):
 
 
 def asking(event=b"{}", **context):
-    return link.question(link.EVENT, link.with_context(context, event))
+    return link.question(link.EVENT, link.with_context(context, event, "/s"))
 
 
 def heard(channel):
@@ -667,3 +668,9 @@ def test_a_guard_that_cannot_be_loaded_is_the_masters_business(daemon, tmp_path)
 
     with pytest.raises(ConfigError):
         worker.work([], daemon.board, 0, str(tmp_path / "nowhere.toml"))
+
+
+def test_who_came_by_a_link_is_sent_elsewhere(daemon):
+    daemon.start()
+    payload = link.with_context({}, b"x", "/link/to/s")
+    assert link.ask(daemon.path, link.EVENT, payload, seconds=PATIENCE) == (link.ELSEWHERE, b"", b"")

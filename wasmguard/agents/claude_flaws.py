@@ -34,11 +34,18 @@ TEXTS, SWITCHES = ("if", "statusMessage", "url", "command"), ("once", "async", "
 _TEXT, _FLAG, _MAP, _LIST = "a string", "true or false", "an object", "a list"
 TYPES = {
     **dict.fromkeys(("$schema", "apiKeyHelper", "language", "model", "outputStyle"), _TEXT),
+    **dict.fromkeys(("agent", "awsAuthRefresh", "otelHeadersHelper", "plansDirectory", "minimumVersion"), _TEXT),
+    **dict.fromkeys(("autoUpdatesChannel", "defaultShell"), _TEXT),
     **dict.fromkeys(("disableAllHooks", "allowManagedHooksOnly", "includeCoAuthoredBy", "spinnerTipsEnabled"), _FLAG),
     **dict.fromkeys(("alwaysThinkingEnabled", "enableAllProjectMcpServers"), _FLAG),
+    **dict.fromkeys(("autoMemoryEnabled", "skipWebFetchPreflight", "respectGitignore", "fastMode"), _FLAG),
     **dict.fromkeys(("env", "permissions", "statusLine", "sandbox", "enabledPlugins", "fileSuggestion"), _MAP),
+    **dict.fromkeys(("attribution", "worktree", "modelOverrides", "remote", "spinnerVerbs"), _MAP),
     **dict.fromkeys(("allowedHttpHookUrls", "httpHookAllowedEnvVars"), _LIST),
-    "cleanupPeriodDays": "a number",
+    **dict.fromkeys(("availableModels", "enabledMcpjsonServers", "companyAnnouncements"), _LIST),
+    **dict.fromkeys(("cleanupPeriodDays", "feedbackSurveyRate"), "a number"),
+    **dict.fromkeys((f"permissions.{key}" for key in ("allow", "deny", "ask", "additionalDirectories")), _LIST),
+    "permissions.defaultMode": _TEXT,
 }
 """Rule 2: the keys that people write, and what their values must be."""
 
@@ -83,7 +90,9 @@ def ignored(settings: object) -> bool:
 
 def _keys(settings: Mapping[str, Any]) -> Iterator[Flaw]:
     for key, what in TYPES.items():
-        if key in settings and not _is(what, settings[key]):
+        above, _, name = key.rpartition(".")
+        holder = settings.get(above) if above else settings
+        if type(holder) is dict and name in holder and not _is(what, holder[name]):
             yield Flaw(kind=IGNORED, place=key, why=f"must be {what}: the client ignores the whole file")
 
 

@@ -35,7 +35,7 @@ ALLOW_LISTS = ("allowedHttpHookUrls", "httpHookAllowedEnvVars")  # what is not i
 STEERING = ("LD_", "DYLD_", "PYTHON", "WASMGUARD_")
 STEERING_NAMES = word_set(
     "HOME USERPROFILE APPDATA LOCALAPPDATA XDG_CONFIG_HOME XDG_CACHE_HOME XDG_STATE_HOME XDG_DATA_HOME XDG_RUNTIME_DIR"
-    " CLAUDE_CONFIG_DIR CLAUDE_CODE_SIMPLE CLAUDE_CODE_SAFE_MODE BASH_ENV ENV GCONV_PATH"
+    " CLAUDE_CONFIG_DIR CLAUDE_CODE_SIMPLE CLAUDE_CODE_SAFE_MODE CLAUDE_CODE_SHELL_PREFIX BASH_ENV ENV GCONV_PATH"
 )
 
 OWN_WAY = "take it out again, or run `wasmguard off --for 10m` in a terminal first"
@@ -121,4 +121,4 @@ def _read(path: str) -> Any:
         data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise ValueError(f"over {LARGEST} bytes")
-    return wire.read(data.decode("utf-8-sig"))
+    return wire.read_strictly(data.decode("utf-8-sig"))

@@ -1,8 +1,8 @@
 """Cells that are processes: started, asked, ended and started anew. This side decides; that side is hostile.
 
 1. A cell is a child with one end of a socket pair and nothing else. It is spawned with an empty environment; a hook
-   process forks its first one instead, before it has read anything of ours, and the cell scrubs the environment from
-   its memory.
+   process forks its first one instead (`ahead`), before it has read anything of ours, and the cell scrubs the
+   environment from its memory.
 2. Whatever the cell says after it ran a guest is a claim: sizes are held against their limits, fuel against its own,
    and the answer's bytes go through the same decoder and the same grants as anybody's.
 3. A cell that dies, says nonsense or is not done by its deadline has refused: it is killed, the event is a fault, and
@@ -23,7 +23,8 @@ from time import monotonic
 
 from wasmguard.errors import CellDied, HostError, WasmguardError
 from wasmguard.limits import DEFAULT, MIB
-from wasmguard.sandbox import frames
+from wasmguard.sandbox import ahead, frames
+from wasmguard.sandbox.ahead import CHANNEL
 from wasmguard.sandbox.child import Child, pair, watch
 from wasmguard.sandbox.failure import fault
 from wasmguard.sandbox.turns import Turns
@@ -50,14 +51,11 @@ AGAIN = 2  # times
 HEALS = 10.0  # seconds: a daemon lives on, and what killed the cells may have been this machine
 SHORTEST, LONGEST = 0.5, 5.0  # seconds that an answer may take, whatever the clock of a policy is
 CARRIED = 32 * MIB  # bytes a second: what more than the usual 4 MiB of a request gives on top of the deadline
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-CHANNEL = 3  # the descriptor of a cell's socket
 
 _SPAWNED = (
     "import os, sys; os.chdir('/'); os.closerange(4, 1 << 16); sys.path[:0] = sys.argv[2:];"
     "from wasmguard.sandbox.inmate import live; live(3, follow=sys.argv[1] == 'follow')"
 )
-_spare: list[Child] = []  # cells that were forked ahead
 
 
 class Processes:
@@ -87,7 +85,7 @@ class Processes:
         Raises:
             HostError: if it cannot be started. What goes wrong later is said when it is asked.
         """
-        self._turns.take(self._begun)
+        self._turns.take(lambda place: _again(place, lambda: self._begun(place)))
 
     def load(self, spec: Spec, code: Code) -> ProcessGuest:
         """A guest whose native code, as verified bytes, *code* fetches whenever a cell is started; see `Cell.load`."""
@@ -244,21 +242,6 @@ class ProcessGuest:
         raise made
 
 
-def fork_ahead() -> None:
-    """Start a cell by fork, before this process knows anything.
-
-    Only for a process with one thread that has not loaded wasmtime: a hook process. Cells that it needs later are
-    spawned: by then it knows the key of the cache, and a fork would too.
-    """
-    _spare.append(_forked())
-
-
-def end_spare() -> None:
-    """End the cells that were forked ahead and not needed."""
-    while _spare:
-        _spare.pop().end()
-
-
 def _again(place: Place, work: Callable[[], T]) -> T:
     """What *work* gives; it is done again if somebody else killed the cell of *place* meanwhile."""
     for _ in range(AGAIN):
@@ -282,45 +265,10 @@ def _born(*, with_packages: bool) -> Child:
         HostError: if there can be none.
     """
     try:
-        return _spare.pop() if _spare else _spawned(with_packages=with_packages)
+        return Child(*spare) if (spare := ahead.taken()) else _spawned(with_packages=with_packages)
     except OSError as error:
         why = (error.strerror or "unknown").lower()
         raise HostError(f"cannot start a cell: {why}: free memory and processes") from None
-
-
-def _forked() -> Child:
-    ours, theirs = pair()
-    pid = os.fork()
-    if pid == 0:
-        _become(theirs.detach())
-    theirs.close()
-    return Child(pid, ours)
-
-
-def _become(channel: int) -> None:
-    """The child's life after a fork: it keeps its channel, and nothing that it could know."""
-    try:
-        _die_with_parent()
-        os.dup2(channel, CHANNEL)
-        empty = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(empty, standard)
-        os.closerange(CHANNEL + 1, 1 << 16)
-        os.chdir("/")
-        from wasmguard.sandbox.inmate import forget, live
-
-        forget()
-        live(CHANNEL, follow=True)
-    finally:
-        os._exit(70)  # EX_SOFTWARE
-
-
-def _die_with_parent() -> None:
-    """Or a cell that hangs before its jail closes would stay when the process that asks it is killed."""
-    if sys.platform == "linux":
-        import ctypes  # the cell needs it anyway
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _spawned(*, with_packages: bool) -> Child:

@@ -6,7 +6,6 @@ Each function returns an exit code, the answer for standard output and a complai
 
 from __future__ import annotations
 
-import sys
 from time import time_ns
 
 from wasmguard import plan, switch
@@ -77,21 +76,9 @@ def refusal(raw: bytes, why: str) -> Reply:
 def _guard(config: str, raw: bytes) -> Guard:
     """The guard, its policies on their way into a cell."""
     begun = _begun(config, raw)
-    if begun:
-        _lighten()
     from wasmguard.guard import Guard
 
     return Guard(*begun, eager=False) if begun else Guard.load(config, slots=SLOTS)
-
-
-def _lighten() -> None:
-    """`datetime`, which msgpack loads, is written in Python and then replaced by its C half (CPython 3.11): 2 ms."""
-    try:
-        import _datetime
-
-        sys.modules.setdefault("datetime", _datetime)
-    except ImportError:
-        pass
 
 
 def _begun(config: str, raw: bytes) -> tuple[Plan, Cells] | None:

@@ -35,6 +35,7 @@
   "\"permissionDecisionReason\":\"wasmguard could not decide: " REPAIR "\"}}\n"
 #define MAGIC "wg\x01"
 #define EVENT "\x01"
+#define SOCKET "SOCKET="
 
 enum {
   SECONDS = 27,  // to an answer: hooks are installed with a timeout of 30
@@ -147,7 +148,7 @@ static size_t length(size_t at) {
 }
 
 // The question up to the event. 0, or -1 if the context is too large: then there will be no question.
-static int begin(char **variables) {
+static int begin(char **variables, const char *path) {
   _Static_assert(sizeof MAGIC EVENT WASMGUARD_VERSION - 1 <= QUESTION - 8, "a version has at most 16 bytes");
   memcpy(question.at, MAGIC EVENT WASMGUARD_VERSION, sizeof MAGIC EVENT WASMGUARD_VERSION - 1);
   size_t at = QUESTION;
@@ -160,6 +161,11 @@ static int begin(char **variables) {
       at += size;
       break;
     }
+  size_t size = strlen(path) + 1;
+  if (at + strlen(SOCKET) + size > QUESTION + LARGEST_CONTEXT) return -1;
+  memcpy(question.at + at, SOCKET, strlen(SOCKET));
+  memcpy(question.at + at + strlen(SOCKET), path, size);
+  at += strlen(SOCKET) + size;
   put_length(QUESTION - 4, at - QUESTION);
   event = question.size = at;
   return 0;
@@ -235,7 +241,7 @@ int main(int count, char **arguments) {
   for (int fd = 0; fd < 3; fd++)
     if (lseek(fd, 0, SEEK_CUR) < 0 && errno == EBADF) become(arguments + 2, environ); // rule 5
 
-  int too_much = begin(environ);
+  int too_much = begin(environ, arguments[1]);
   if (fill(&question, event + LARGEST + 1, 0)) refuse("", "the event cannot be read from standard input");
   too_much = too_much || question.size > event + LARGEST;
   int channel = too_much ? -1 : connected(arguments[1]), code = ask(channel);

@@ -19,6 +19,7 @@ import select
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING
 
@@ -220,7 +221,7 @@ class Master:
         def talk() -> Talk:
             return HttpTalk(self._token, self._inet.getsockname()[1], lambda: made[0].plan.event)  # type: ignore[union-attr]
 
-        listeners: list[Listener] = [(self._door.listener, FrameTalk)]
+        listeners: list[Listener] = [(self._door.listener, partial(FrameTalk, self._door.path))]
         if self._inet:
             listeners.append((self._inet, talk))
         work(listeners, self._board, number, self._config, facts=self._facts, standing=standing)

@@ -6,7 +6,8 @@
    have the bytes that were locked. The master itself never loads what that takes, and whatever goes wrong there goes
    with the child.
 3. What cannot be locked changes nothing: the workers keep the last good plan. That is recorded, once for each change,
-   with the reason; so is every plan that came into force, with the digest of the one before.
+   with the reason; so is every plan that came into force, with the digest of the one before. Where the reason is not in
+   the owner's files (no memory, a child that was killed), it is tried again after a while.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING
 
 from wasmguard import audit, places, plan
-from wasmguard.errors import ConfigError, HostError, PlanStale, WasmguardError
+from wasmguard.errors import BundleError, ConfigError, HostError, PlanStale, WasmguardError
 from wasmguard.serve.family import forked
 from wasmguard.text import one_line
 from wasmguard.value import Value
@@ -28,9 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PAUSE = 0.5  # seconds between two looks
+AGAIN = 2.0  # seconds until that is tried again for which the owner's files are not to blame
 LONGEST = 120.0  # seconds that locking may take: several large components
 DYING = 1.0  # seconds between two attempts to end a child
 LARGEST = 65_536  # bytes of what a child says
+
+
+OWNERS = (ConfigError, BundleError)
+"""What is wrong with the owner's files stays wrong until they change."""
 
 
 class Reload(Value):
@@ -54,7 +60,7 @@ class Following:
         self.channel = -1
         """Where the child that locks says what came of it; -1 if there is none."""
         self._private, self._child, self._until, self._said, self._why = private, 0, 0.0, b"", ""
-        self._library, self._next = "", 0.0
+        self._library, self._next, self._again = "", 0.0, 0.0
         self._seen: tuple[tuple[int, ...], ...] = ()
         self._locked_as: tuple[int, ...] = ()
 
@@ -87,15 +93,16 @@ class Following:
         if (now := monotonic()) < self._next:
             return
         self._next = now + PAUSE
-        if (seen := self._looked()) == self._seen:
+        due = 0 < self._again <= now
+        if (seen := self._looked()) == self._seen and not due:
             return
-        self._seen = seen
+        self._seen, self._again = seen, 0.0
         try:
             self._use(plan.read(self.config))
         except PlanStale:
             self._lock()
         except WasmguardError as error:
-            self._came(self.digest, str(error))
+            self._came(self.digest, str(error), again=not isinstance(error, OWNERS))
 
     def heard(self) -> None:
         """Read what the child says, which may take until it ends."""
@@ -108,7 +115,8 @@ class Following:
         os.waitpid(self._child, 0)
         self._child, said = 0, self._said.decode("utf-8", "replace")
         if not said.startswith("locked"):
-            self._came(self.digest, said.removeprefix("failed ") or "the process that locks was killed")
+            why = said.removeprefix("failed ").removeprefix("again ") or "the process that locks was killed"
+            self._came(self.digest, why, again=not said.startswith("failed "))
             return
         self._seen = self._looked()
         try:
@@ -117,7 +125,7 @@ class Following:
             if isinstance(error, PlanStale) and _stamp(self.config) != self._locked_as:  # changed once more meanwhile
                 self._seen = ()
                 return
-            self._came(self.digest, str(error))
+            self._came(self.digest, str(error), again=not isinstance(error, OWNERS))
 
     def end(self) -> None:
         """Nobody waits for a new plan any more."""
@@ -137,10 +145,12 @@ class Following:
             self._came(read.digest, "")
         self.digest = read.digest
 
-    def _came(self, new: str, error: str) -> None:
-        """Keep and record what came of a change."""
-        self._why = error
+    def _came(self, new: str, error: str, *, again: bool = False) -> None:
+        """Keep and record what came of a change; with *again*, it is tried once more."""
+        self._why, self._again = error, monotonic() + AGAIN if again else 0.0
         if not self.digest:  # at the start that is nobody's reload
+            return
+        if again and self.reload.error == one_line(error, 1_000):  # told already
             return
         self.reload = Reload(time=time_ns() // 1_000_000, old=self.digest, new=new, error=one_line(error, 1_000))
         if error:
@@ -159,7 +169,8 @@ class Following:
             self.channel = reading
         except OSError as error:
             os.close(reading)
-            self._came(self.digest, f"cannot start the process that locks: {(error.strerror or 'unknown').lower()}")
+            why = (error.strerror or "unknown").lower()
+            self._came(self.digest, f"cannot start the process that locks: {why}", again=True)
         finally:
             os.close(writing)
 
@@ -182,7 +193,7 @@ def _locked(config: str, channel: int) -> None:
         lock(config, repin=False)
         said = "locked"
     except WasmguardError as error:
-        said = f"failed {error}"
+        said = f"{'failed' if isinstance(error, OWNERS) else 'again'} {error}"
     except Exception as error:  # noqa: BLE001  # a bug of ours, told like any other reason
         said = f"failed internal error: {type(error).__name__}: {error}: please report it"
     os.write(channel, said.encode("utf-8", "replace")[:LARGEST])

@@ -141,7 +141,7 @@ def _by_daemon(arguments: Sequence[str], raw: bytes) -> Reply | None:
         path = options.socket or link.socket_of(settled(options))
         if not os.path.lexists(path):
             return None
-        reply = link.ask(path, link.EVENT, link.with_context(os.environ, raw), seconds=DAEMON)
+        reply = link.ask(path, link.EVENT, link.with_context(os.environ, raw, path), seconds=DAEMON)
         return _checked(reply)
     except (Exception, SystemExit) as error:
         if isinstance(error, _Refused) and error.final:
@@ -236,7 +236,7 @@ def _decided(arguments: Sequence[str], raw: bytes) -> Reply:
 
     The cell is forked first, so that it knows nothing of what is read later, and makes its engine meanwhile.
     """
-    from wasmguard.sandbox.process import end_spare, fork_ahead
+    from wasmguard.sandbox.ahead import end_spare, fork_ahead
 
     fork_ahead()
     try:

@@ -55,7 +55,7 @@ class Question(Value):
     context: Mapping[str, str]
     """Variables of the agent's environment, see `link.CONTEXT`."""
     ours: bool = True
-    """Whether it comes from a client of our version."""
+    """Whether it comes from a client of our version, and is meant for us."""
     last: bool = False
     """Whether the talk ends with its answer."""
 
@@ -63,7 +63,9 @@ class Question(Value):
 class FrameTalk:
     """A conversation in the frames of `wasmguard.link`."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
+        """Events are for a daemon that listens at *path*; see rule 6 there."""
+        self._path = path
         self.out, self.over, self.need = bytearray(), False, 0
         self._in = bytearray()
         self._end = 0  # of the question that is coming, as soon as its head is there
@@ -89,7 +91,8 @@ class FrameTalk:
         except ValueError:
             self._garbage()
             return None
-        question = Question(kind=self._kind, payload=payload, context=context, ours=self._ours)
+        ours = self._ours and (self._kind != link.EVENT or context.pop(link.SOCKET, "") == self._path)
+        question = Question(kind=self._kind, payload=payload, context=context, ours=ours)
         del self._in[: self._end]
         self._end = 0
         self._look()

@@ -102,6 +102,7 @@ def ask(path: str, event: bytearray) -> "tuple[int, bytes, bytes] | None":
             peer = channel.getsockopt(0, 1, 76)
         environ = posix.environ
         context = b"".join([b"%b=%b\0" % (name, environ[name]) for name in CONTEXT if environ.get(name)])
+        context += b"SOCKET=%b\0" % path.encode(sys.getfilesystemencoding(), "surrogateescape")
         if int.from_bytes(peer[4:8], sys.byteorder) != posix.geteuid() or len(context) > LARGEST_CONTEXT:
             return None
         lengths = (4 + len(context) + len(event)).to_bytes(4, "big") + len(context).to_bytes(4, "big")
