@@ -1,5 +1,7 @@
 """The frames between the process that decides and its cell: what was written is read, and nothing else is."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,52 +39,24 @@ def test_a_request_may_say_that_the_next_one_is_not_worth_looking_for():
     assert not frames.more(frame)
 
 
-class Time:
-    """A clock for `Watch`: a look takes 1 us, or as long as somebody else runs meanwhile."""
-
-    def __init__(self, monkeypatch):
-        self.now, self.others = 0, 0
-        monkeypatch.setattr(frames, "perf_counter_ns", lambda: self.now)
-        monkeypatch.setattr(frames, "_let_others", self._let)
-
-    def _let(self):
-        self.now += 1_000 + self.others
-
-
-def looks(watch):
-    return sum(1 for _ in watch.looks(watch.spin))
-
-
-def test_one_looks_as_long_as_nobody_else_wants_the_processor(monkeypatch):
-    Time(monkeypatch)
+def test_who_has_several_to_answer_does_not_look():
     watch = frames.Watch(50_000)
-    assert [looks(watch) for _ in range(1_000)] == [50] * 1_000
-    assert looks(frames.Watch(0)) == 0
+    assert watch.spin == 50_000
+    watch.crowded = True
+    assert watch.spin == 0
+    assert frames.Watch(0).spin == 0
 
 
-def test_where_others_often_want_the_processor_one_sleeps_and_tries_again_later(monkeypatch):
-    time = Time(monkeypatch)
-    time.others = 100_000
-    watch = frames.Watch(50_000)
-    seen = [looks(watch) for _ in range(3_000)]
-    assert sum(seen) < 30
-    assert sum(seen[1_000:]) > 0
-    time.others = 0
-    assert [looks(watch) for _ in range(frames.MANY + 10)][-1] == 50
-    for _ in range(100):
-        looks(watch)
-    time.others = 100_000
-    assert sum(looks(watch) for _ in range(8)) > 0  # what was long ago is forgotten
-
-
-def test_to_be_disturbed_now_and_then_is_no_reason_to_sleep(monkeypatch):
-    time = Time(monkeypatch)
-    watch, seen = frames.Watch(50_000), 0
-    for number in range(1_000):
-        time.others = 0 if number % 10 else 100_000
-        seen += watch.pays
-        looks(watch)
-    assert seen == 1_000
+@pytest.mark.parametrize("spin", [0, 1, 100_000_000])
+def test_what_is_there_is_found_by_looking_and_by_sleeping(spin):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"x" * 100)
+        assert frames.received(ours, 60, spin) == b"x" * 60
+        assert frames.received(ours, 60, spin) == b"x" * 40
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            frames.looked(ours, 60, min(spin, 1_000))
 
 
 @given(st.binary(max_size=100), st.integers(0, 1000))

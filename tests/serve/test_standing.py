@@ -17,8 +17,9 @@ SAID = 'policy "deny" says (untrusted text): "no"'
 
 
 @pytest.fixture
-def stands(configured):
+def stands(configured, monkeypatch):
     """Standing guards, closed at the end."""
+    monkeypatch.setattr(module, "FRESH", 0.0)
     made = []
 
     def stand(*names, **extra):
@@ -144,6 +145,17 @@ def test_a_new_plan_is_in_force_at_the_next_event(stands, configured):
     assert (standing.reload.old, standing.reload.new, standing.reload.error) == (old, standing.plan.digest, "")
     assert standing.plan.digest != old
     assert cell not in standing.pids()
+
+
+def test_events_that_follow_each_other_at_once_share_a_look(stands, configured, monkeypatch):
+    standing, _ = stands("pass")
+    monkeypatch.setattr(module, "FRESH", 0.5)
+    standing.reply(wire(), {})
+    seen = []
+    monkeypatch.setattr(standing, "_looked", lambda: seen.append(1))
+    for _ in range(3):
+        standing.reply(wire(), {})
+    assert seen == []
 
 
 def test_a_configuration_that_is_not_locked_yet_changes_nothing(stands):

@@ -120,7 +120,7 @@ class Child:
     def _next(self, most: int) -> bytes:
         """What comes next, at most *most* bytes."""
         try:
-            part = frames.looked(self._channel, most, watch)
+            part = frames.looked(self._channel, most, watch.spin)
         except BlockingIOError:
             self._channel.settimeout(self._left())
             part = self._channel.recv(min(most, frames.PIECE))

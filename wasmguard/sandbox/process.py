@@ -125,7 +125,7 @@ class Processes:
         try:
             cell.clean = False
             cell.within(seconds)
-            cell.send(frames.request(guest.number, number, request, more=watch.pays))
+            cell.send(frames.request(guest.number, number, request, more=watch.spin > 0))
             said = cell.receive(frames.REPLY, frames.PIECE)
             head = frames.reply(said, number, most=guest.answer, fuel=guest.limits.fuel)
             if (missing := frames.REPLY + head[4] - len(said)) > 0:

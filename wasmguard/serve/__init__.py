@@ -1,1 +1,1 @@
-"""What runs beside an agent: the hook command and, later, its relatives."""
+"""What runs beside an agent: the hook, its thin clients, and the daemon that answers them."""

@@ -1,7 +1,7 @@
 """The guard of one configuration in a process that lives on: it follows the plan.
 
-1. Before each event the plan's file and the configuration are looked at, twice a second the modules too. If one of them
-   is another file now, the plan is read again.
+1. Before an event the plan's file and the configuration are looked at, twice a second the modules too. If one of them
+   is another file now, the plan is read again. Events that follow each other at once share a look.
 2. A plan that counts comes into force between two events, whole, with new cells. One that does not count, or cannot be
    read, changes nothing: the last good one stays, it is told why, and tried again.
 3. A module whose bytes changed is refused from then on, as a one-shot hook would refuse it.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wasmguard.serve.answer import Reply
 
 SLOTS = 2  # an engine with a pool: this process decides many events
+FRESH = 0.005  # seconds that a look is shared: a hook takes longer to start, and two `stat` are a tenth of an answer
 MODULES = 0.5  # seconds between two looks at the modules' files
 AGAIN = 2.0  # seconds until what did not come into force is tried again: a machine may have no process left for a while
 REASON = 200  # characters that are kept of a reason
@@ -79,7 +80,8 @@ class Standing:
         _ensure_locked(config)
         self._seen = self._looked()
         self._guard = self._loaded(plan.read(config))
-        self._modules, self._next, self._again = self._module_stamps(), 0.0, 0.0
+        self._modules = self._module_stamps()
+        self._fresh = self._next = self._again = 0.0  # when to look at the files, at the modules; when to try again
 
     @property
     def plan(self) -> Plan:
@@ -124,7 +126,10 @@ class Standing:
         Raises:
             Exception: if there is, and it cannot be gone by; the old one stays.
         """
-        now, seen = monotonic(), self._looked()
+        now = monotonic()
+        if now < self._fresh:
+            return
+        self._fresh, seen = now + FRESH, self._looked()
         if seen != self._seen:
             self._seen, self._again = seen, 0.0
             self._reloaded()

@@ -105,6 +105,7 @@ class Worker:
         self._listen(True)
         while not (self._until and (monotonic() > self._until or not self._clients)):
             ready = self._next()
+            watch.crowded = len(ready) > 1 or self._clients.pressing
             self._clients.turn(ready)
             for number, _ in ready:
                 if number in self._listeners and number not in self._clients:
@@ -133,7 +134,8 @@ class Worker:
         ready = self._polled(0)
         if ready or self._clients.pressing:
             return ready
-        for _ in watch.looks(self._active + LOOK - perf_counter_ns()):
+        until = self._active + LOOK if watch.spin else 0
+        while perf_counter_ns() < until:
             if ready := self._polled(0):
                 return ready
         self._write()
