@@ -277,6 +277,7 @@ def test_doctor_says_no_if_anything_is_wrong(run, hands_on, more):
     done = run("doctor", "--real", "--config", "x", *more)
     assert (done.exit_code, "mend it" in done.output) == (1, True)
     assert (not more) or json.loads(done.output)["ok"] is False
+    assert more or done.output.endswith("\n\n1 wrong\n")
     assert calls + more_calls == [((None,), {"real": False}), (("x",), {"real": True})]
 
 

@@ -112,7 +112,8 @@ def tell(styled: Iterable[tuple[str, str]]) -> set[str]:
     """Print lines as they come, each in its style. Returns the styles that there were."""
     seen = set()
     for style, text in styled:
-        click.secho(text, **STYLES[style])
+        look = STYLES[style]
+        click.echo(click.style(text, **look) if look else text)  # a reset alone would be noise
         seen.add(style)
     return seen
 

@@ -61,7 +61,7 @@ def doctor(config: str | None, real: bool, as_json: bool) -> None:
       2  wrong usage
     """
     from wasmguard.workshop.doctor import findings
-    from wasmguard.workshop.finding import WRONG, lines
+    from wasmguard.workshop.finding import WRONG, report
     from wasmguard.workshop.finding import as_json as written
 
     if as_json:
@@ -69,8 +69,7 @@ def doctor(config: str | None, real: bool, as_json: bool) -> None:
         click.echo(written(found))
         answer(yes=all(one.mark != WRONG for one in found))
     else:
-        said = tell(line for one in findings(config, real=real) for line in lines(one))
-        answer(yes=WRONG not in said)
+        answer(yes=WRONG not in tell(report(findings(config, real=real))))
 
 
 @command

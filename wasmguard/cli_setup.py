@@ -140,12 +140,14 @@ def uninstall(agent: str, scope: str | None, dry_run: bool) -> None:
 
     Exit codes:
       0  removed, or there was nothing
-      1  it cannot be: the settings cannot be read or written
+      1  it cannot be: the settings cannot be read or written; it says how
       2  wrong usage
     """
     from wasmguard.workshop.uninstall import uninstall as removed
 
-    tell(removed(agent, scope=scope, dry_run=dry_run).lines)
+    outcome = removed(agent, scope=scope, dry_run=dry_run)
+    tell(outcome.lines)
+    answer(yes=outcome.works)
 
 
 @command

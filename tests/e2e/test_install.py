@@ -191,6 +191,10 @@ def test_as_a_plugin_it_passes_the_clients_own_check_and_guards(user):
     user.calls([str(client()), "plugin", "marketplace", "add", folder])
     user.calls([str(client()), "plugin", "install", "wasmguard@wasmguard"])
     assert guarded(session(user))
+    said = user.does("doctor", "--real")
+    for line in ("hooks           the command in the plugin", "real client     the command in the plugin"):
+        assert f"ok    {line}" in said
+    assert "`claude plugin uninstall wasmguard@wasmguard`" in " ".join(user.does("uninstall", "claude-code").split())
 
 
 def test_a_plugin_guards_the_one_session_that_it_is_named_for(user):

@@ -62,6 +62,17 @@ class Owner:
         kept = {key: value for key, value in handler.items() if value is not None}
         return self.sets(scope, hooked(events, kept))
 
+    def plugs_in(self, words=None, name="wasmguard@wasmguard", *, enabled=True):
+        """Have the client keep a plugin with the hook that runs *words*. Returns the file of its hooks."""
+        copy = self.home / ".claude" / "plugins" / "cache" / "wasmguard" / "1"
+        (copy / "hooks").mkdir(parents=True)
+        handler = claude_settings.command_handler(words or self.serve)
+        (copy / "hooks" / "hooks.json").write_text(json.dumps(hooked(claude_settings.ALWAYS, handler)))
+        known = {"version": 2, "plugins": {name: [{"scope": "user", "installPath": str(copy)}]}}
+        (self.home / ".claude" / "plugins" / "installed_plugins.json").write_text(json.dumps(known))
+        self.sets("user", {"enabledPlugins": {name: enabled}})
+        return copy / "hooks" / "hooks.json"
+
     def sets(self, scope, settings):
         """Write the settings of *scope*: a value, or text as it is."""
         path = self.settings(scope)

@@ -43,6 +43,13 @@ def test_every_kind_of_grant_has_its_words(configured):
         assert sentence in told
 
 
+def test_settings_are_told_as_they_are_written_without_the_empty_ones(tmp_path):
+    path = tmp_path / "wasmguard.toml"
+    settings = '{ deny_commands = ["rm -rf", "dé"], read_only = true }'
+    path.write_text(f'[[policy]]\nname = "gate"\nmodule = "builtin:tool-gate"\nsettings = {settings}\n')
+    assert 'runs with read_only = true, deny_commands = ["rm -rf", "dé"]\n' in words(path)
+
+
 def test_it_says_whether_a_hook_decides_under_it_already(configured):
     path = configured("pass")
     assert "not in force" in words(path)

@@ -26,6 +26,13 @@ def owner(tmp_path, monkeypatch):
     return Owner(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def usual(owner, monkeypatch):
+    """What is found where nobody names a configuration."""
+    monkeypatch.setenv("WASMGUARD_CONFIG", str(owner.config))
+    return lambda: list(doctor.findings(None))
+
+
 def test_the_isolation_is_that_of_a_cell_that_really_ran(configured):
     findings = found(configured("pass"))
     (isolation,) = [finding for finding in findings if finding.about == "isolation"]
@@ -46,8 +53,9 @@ def test_a_layer_that_is_missing_is_told_with_its_reason(monkeypatch, configured
     assert told_so == ["partial (no Landlock in this kernel): policies run in a process of their own"]
 
 
-def test_a_configuration_is_missing_stale_or_locked(owner):
-    assert told(found(owner.config), "configuration", "note")
+def test_a_configuration_is_missing_stale_or_locked(owner, usual):
+    assert told(usual(), "configuration", "note")
+    assert told(found(owner.config), "configuration", "wrong")  # somebody named it
     owner.config.write_text(GATE)
     assert told(found(owner.config), "configuration", "wrong")
     lock(str(owner.config), repin=True)
@@ -62,8 +70,8 @@ def test_what_the_owner_loosened_is_noted(owner, line, about):
     assert told(found(owner.config), about, "note")
 
 
-def test_a_new_machine_gets_friendly_notes_and_nothing_is_wrong(owner):
-    findings = found(owner.config)
+def test_a_new_machine_gets_friendly_notes_and_nothing_is_wrong(usual):
+    findings = usual()
     assert told(findings, mark="wrong") == []
     assert {finding.todo for finding in findings if finding.mark == "note"} == {
         "run `wasmguard init`",
@@ -183,10 +191,10 @@ def test_nothing_that_is_broken_breaks_the_doctor(owner, breaks):
     assert not any("could not be looked at" in finding.sentence for finding in findings)
 
 
-def test_a_part_that_fails_is_a_finding_and_the_others_go_on(owner, monkeypatch):
+def test_a_part_that_fails_is_a_finding_and_the_others_go_on(usual, monkeypatch):
     for error in (HostError("it is broken: mend it"), RuntimeError("a bug")):
         monkeypatch.setattr(doctor.machine, "private_files", lambda error=error: (_ for _ in ()).throw(error))
-        findings = found(owner.config)
+        findings = usual()
         (failed,) = [finding for finding in findings if finding.mark == "wrong"]
         assert failed.about == "private files"
         assert told(findings, "hooks", "note")
@@ -198,3 +206,12 @@ def test_a_usual_report_fits_the_terminal(owner):
     shown = [line for finding in found(owner.config) for _, line in doctor.lines(finding)]
     assert [line for line in shown if len(line) > WIDTH and max(map(len, line.split())) < WIDTH // 2] == []
     assert sum("->" in line for line in shown) >= 2
+
+
+def test_hooks_in_a_plugin_are_found_and_asked(owner):
+    owner.locks()
+    owner.plugs_in()
+    findings = found(owner.config)
+    assert told(findings, mark="wrong") == []
+    assert "the command in the plugin" in told(findings, "hooks", "ok")[0]
+    assert told(findings, "- a deny", "ok")

@@ -2,7 +2,9 @@
 
 import json
 
-from wasmguard.workshop.finding import WIDTH, as_json, lines, note, ok, split, wrong
+import pytest
+
+from wasmguard.workshop.finding import WIDTH, as_json, lines, note, ok, report, split, wrong
 
 
 def test_every_line_fits_and_what_to_do_stands_below():
@@ -27,6 +29,20 @@ def test_an_error_of_ours_says_what_to_do_with_its_last_part():
     found = split("x", ValueError("`a` is bad: because: run `b`"))
     assert (found.sentence, found.todo) == ("`a` is bad: because", "run `b`")
     assert split("x", ValueError("odd")).todo
+
+
+@pytest.mark.parametrize(
+    ("found", "style", "verdict"),
+    [
+        ([], "title", "nothing wrong"),
+        ([ok("a", "b"), note("c", "d"), note("e", "f")], "title", "nothing wrong, 2 worth a look"),
+        ([wrong("a", "b", "c"), note("d", "e"), wrong("f", "g", "h")], "wrong", "2 wrong, 1 worth a look"),
+    ],
+)
+def test_a_report_ends_with_what_it_amounts_to(found, style, verdict):
+    *before, _, last = report(found)
+    assert before == [line for one in found for line in lines(one)]
+    assert last == (style, verdict)
 
 
 def test_json_says_whether_anything_is_wrong_and_holds_the_figures():

@@ -89,6 +89,16 @@ def test_events_that_a_policy_judges_are_hooked_as_well(here, configured):
     assert "does not ask about WorktreeCreate" in texts(outcome, "note")
 
 
+def test_nobody_else_may_write_what_is_made_whatever_the_umask_is(here):
+    before = os.umask(0)
+    try:
+        here.run()
+    finally:
+        os.umask(before)
+    assert here.file().stat().st_mode & 0o022 == 0
+    assert here.file().parent.stat().st_mode & 0o022 == 0
+
+
 def test_nothing_else_in_the_file_changes(here):
     here.file().parent.mkdir()
     here.file().write_bytes(BEFORE.encode())
@@ -287,6 +297,9 @@ def test_a_file_that_the_client_will_not_read_is_told(here):
     outcome = here.run()
     assert not outcome.works
     assert "Claude Code reads no comments" in texts(outcome, "wrong")
+    assert "Claude Code asks wasmguard" not in texts(outcome, "ok")
+    assert "does not ask yet" in texts(outcome, "wrong")
+    assert "does not ask yet" in texts(here.run(), "wrong")  # to repeat it helps nothing
     assert "// mine" in here.file().read_text()
 
 
@@ -330,6 +343,7 @@ def test_what_only_root_may_write_is_left_to_root(here, monkeypatch):
         assert json.load(file)["hooks"].keys() == ALWAYS
     assert not here.file("managed").exists()
     assert "Nothing is in force" in texts(outcome, "wrong")
+    assert not outcome.works
 
 
 # Over HTTP.

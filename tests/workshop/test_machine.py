@@ -146,6 +146,7 @@ def test_a_daemon_that_is_up_is_told(owner, daemon):
 def test_a_daemon_that_decides_with_something_else_is_wrong(owner, daemon, status, why):
     (finding,) = machine.daemon(daemon(0, status), str(owner.config))
     assert (finding.mark, why in finding.sentence) == ("wrong", True)
+    assert ("wasmguard stop" in finding.todo) == ("followed" not in status)  # a new one could not even begin
 
 
 def test_a_daemon_of_another_version_is_noted(owner, daemon):

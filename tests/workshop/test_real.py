@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.workshop.guarded import GATE, REDIRECT, Owner, told
-from wasmguard.workshop import real
+from wasmguard.workshop import plugins, real
 
 CLIENT = """#!{python} -I
 import json, os, subprocess, sys, urllib.request
@@ -85,6 +85,14 @@ def test_one_witness_is_enough(owner, client, half):
 def test_a_client_that_obeys_is_fine(owner, client):
     client(OBEYS)
     assert {finding.mark for finding in driven(owner)} == {"ok"}
+
+
+def test_a_hook_in_a_plugin_is_driven_with_that_plugin(owner, client):
+    path = owner.plugs_in()
+    given = "sys.argv[sys.argv.index('--plugin-dir') + 1]"
+    client(f"assert {given} + '/hooks/hooks.json' == {str(path)!r}{OBEYS}")
+    (hook,) = plugins.hooks_in(str(owner.project))
+    assert {finding.mark for finding in real.driven(hook, {"user": owner.settings("user")})} == {"ok"}
 
 
 def test_a_client_that_refuses_more_than_the_guard_is_a_note(owner, client):

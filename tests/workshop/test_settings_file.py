@@ -1,5 +1,6 @@
 """A settings file on the disk: replaced as a whole or not at all."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -137,3 +138,20 @@ def test_root_is_told_what_to_do(path, tmp_path, monkeypatch):
     assert told[6] == str(path)
     assert read(told[5]).text == "new"
     assert by_root(read(str(path)), None) == f"sudo rm {path}"
+
+
+@pytest.mark.parametrize(
+    ("number", "todo"), [(errno.EACCES, "writable"), (errno.EPERM, "writable"), (errno.ENOSPC, "room"), (errno.EIO, "")]
+)
+def test_what_cannot_be_written_or_removed_says_what_to_do(path, monkeypatch, number, todo):
+    def fails(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", fails)
+    monkeypatch.setattr(os, "unlink", fails)
+    with pytest.raises(HostError, match=f"cannot be removed: .*{todo}.*, then repeat"):
+        remove(read(str(path)), folder=False)
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(HostError, match=f"cannot be written: .*{todo}.*, then repeat"):
+        write(read(str(path)), "new", mode=0o600)

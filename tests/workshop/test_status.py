@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def test_why_the_last_one_could_not_begin_is_told(place):
     os.makedirs(os.path.dirname(place.socket), 0o700)
     note = Path(start.note(place.socket))
     note.write_text("usual.toml:1: `broken = [`: not TOML\n")
-    with pytest.raises(HostError, match=r"could not begin: usual.toml:1: `broken = \[`: not TOML$"):
+    with pytest.raises(
+        HostError, match=r"the last one, \d+ s ago, could not begin: usual.toml:1: `broken = \[`: not TOML$"
+    ):
         status.status(str(place.config))
     note.write_bytes(start.ATTEMPT * 3)  # nobody knows
     with pytest.raises(HostError, match="hooks decide by themselves"):
@@ -206,6 +209,24 @@ def test_two_daemons_of_one_configuration_are_told_and_both_are_stopped(place, m
     assert "another daemon of the same configuration" in told(place)
     status.stop(str(place.config))
     assert [process.wait(20) for process in place.processes] == [0, 0]
+
+
+def test_that_the_guard_is_off_is_told_without_a_daemon_too(place):
+    switch.switch_off(60)
+    try:
+        with pytest.raises(HostError, match=r"no daemon, and the guard is off until .*: `wasmguard on` ends that"):
+            status.status(str(place.config))
+    finally:
+        switch.switch_on()
+
+
+def test_a_policy_that_a_plugin_asks_is_routed(place, monkeypatch):
+    place.up()
+    hook = types.SimpleNamespace(config=str(place.config), events=("PreToolUse",))
+    assert "no hook is installed" in told(place)
+    monkeypatch.setattr(status.plugins, "hooks_in", lambda _: [hook])
+    assert status.status(str(place.config))["installed"]
+    assert "no hook is installed" not in told(place)
 
 
 def test_that_the_guard_is_off_is_told(place):

@@ -312,3 +312,45 @@ def test_a_daemon_that_others_still_ask_goes_on(here, gone, daemon):
     assert daemon == []
     gone()
     assert daemon == [link.STOP]
+
+
+@pytest.mark.parametrize("before", [None, "{}", BEFORE])
+def test_a_file_that_somebody_put_in_the_place_of_ours_is_theirs(here, gone, before):
+    """Also where `install` had made the first one, with its folder."""
+    if before is not None:
+        settle(here, before)
+    here.run()
+    settle(here, '{"model": "opus"}')
+    here.run()
+    assert hooks(here.file())
+    gone()
+    assert here.file().read_text() == '{"model": "opus"}'
+
+
+# What is not ours to take out.
+
+
+def test_a_file_that_is_no_text_and_not_ours_is_no_trouble(here, gone):
+    here.file().parent.mkdir()
+    here.file().write_bytes(b'{"model": "\xe9"}')
+    assert not gone().changed
+    here.file().write_bytes(b'{"model": "\xe9", "hooks": "wasmguard"}')
+    with pytest.raises(HostError, match="is not in UTF-8"):
+        gone()
+
+
+def test_a_plugin_stays_and_it_is_told_how_to_take_it_out(here, gone, monkeypatch):
+    monkeypatch.setattr(workshop.plugins, "ours", lambda _: {"wasmguard@wasmguard": None})
+    told = texts(gone(), "note")
+    assert "`claude plugin uninstall wasmguard@wasmguard`" in told.replace("\n", " ")
+    here.run()
+    assert "plugin" in texts(gone(dry_run=True), "note")
+    assert "plugin" in texts(gone(), "note")
+    here.run()
+    assert texts(gone(scope="user"), "note") == ""
+
+
+def test_odd_plugins_keep_nobody_from_uninstalling(here, gone, monkeypatch):
+    here.run()
+    monkeypatch.setattr(workshop.plugins, "ours", lambda _: (_ for _ in ()).throw(OSError()))
+    assert gone().changed

@@ -1,1 +1,1 @@
-"""What people run by hand: demo, check."""
+"""What people run by hand: everything that the command line does but answering events."""

@@ -33,6 +33,12 @@ Before Claude Code uses a tool, the hooks of this plugin ask wasmguard. Its poli
 it, or rewrite it, as the owner's configuration says. The hooks run the wasmguard that wrote this folder, by its whole
 path, so the plugin works on that machine alone: elsewhere every call is blocked. `wasmguard doctor` tells whether it is
 in force. `wasmguard install claude-code` without `--as-plugin` puts the same hooks into your settings.
+
+```
+/plugin install {NAME} --marketplace DIR
+```
+
+DIR is the folder that holds the marketplace; `claude plugin uninstall {NAME}@{NAME}` takes the plugin out again.
 """
 LICENSE = "Apache-2.0"
 MARKETPLACE = ".claude-plugin/marketplace.json"

@@ -3,6 +3,7 @@ does."""
 
 from __future__ import annotations
 
+import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,8 @@ def _policy(number: int, policy: plan.PlannedPolicy, told: Locked) -> Iterator[s
     yield from _wrapped(f"is {policy.reference} ({policy.kind} module, sha256 {policy.sha256[:12]}…){summary}")
     yield from _wrapped(f"is asked about {_about(policy)}")
     yield from _wrapped(f"sees {', '.join(policy.reads) if policy.reads is not None else 'the whole event'}")
-    if policy.settings:
-        yield from _wrapped("runs with " + ", ".join(f"{k} = {v!r}" for k, v in policy.settings.items()))
+    if told_of := [f"{key} = {_toml(value)}" for key, value in policy.settings.items() if value not in ([], "")]:
+        yield from _wrapped(f"runs with {', '.join(told_of)}")
     yield from (line for sentence in _powers(policy.grants) for line in _wrapped(sentence))
     limits = policy.limits
     yield from _wrapped(f"may use {limits['fuel']:_} fuel, {limits['clock']} ms, {_size(limits['memory'])} of memory")
@@ -97,6 +98,11 @@ def _state(config: str) -> str:
     except PlanStale as stale:
         return f"not in force: {stale}"
     return "locked: this is what a hook decides under now"
+
+
+def _toml(value: Any) -> str:
+    """*value* as people write it into the file: JSON is, but for tables."""
+    return json.dumps(value, ensure_ascii=False, default=dict)
 
 
 def _size(number: int) -> str:

@@ -18,7 +18,7 @@ from wasmguard import link, places, plan
 from wasmguard.errors import WasmguardError
 from wasmguard.sandbox.isolation import THREAD
 from wasmguard.workshop import hooks as installed_hooks
-from wasmguard.workshop import machine, real, settings_check
+from wasmguard.workshop import machine, plugins, real, settings_check
 from wasmguard.workshop.enforcement import enforced
 from wasmguard.workshop.finding import Finding, as_json, lines, note, ok, split, wrong
 
@@ -65,8 +65,11 @@ def _safely(about: str, part: Callable[[], Iterator[Finding]]) -> Iterator[Findi
 def _configuration(option: str | None) -> Iterator[Finding]:
     path = places.config_file(option)
     if not os.path.lexists(path):
-        said = f"`{path}` does not exist yet: a hook would deny everything"
-        yield note("configuration", said, "run `wasmguard init`", path=path)
+        said = f"`{path}` does not exist"
+        if option is None:
+            yield note("configuration", f"{said} yet: a hook would deny everything", "run `wasmguard init`", path=path)
+        else:
+            yield wrong("configuration", said, "name another with --config PATH", path=path)
         return
     locked = plan.read(path)
     data = {"path": path, "digest": locked.digest, "policies": [policy.name for policy in locked.policies]}
@@ -82,6 +85,7 @@ def _configuration(option: str | None) -> Iterator[Finding]:
 def _settings(files: list[Settings], hooks: list[Hook]) -> Iterator[Finding]:
     project = _project()
     files += installed_hooks.all_settings(project)
+    files += plugins.ours(files).values()
     hooks += installed_hooks.hooks(project, files)
     yield from settings_check.checked(files, hooks)
     if hooks and (program := real.client()):

@@ -66,6 +66,17 @@ def lines(finding: Finding) -> Iterator[tuple[str, str]]:
         yield from (("plain", line) for line in _wrapped(finding.todo, " " * HEAD + "-> "))
 
 
+def report(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
+    """All of them as they are shown, and what they amount to."""
+    counts = dict.fromkeys((OK, NOTE, WRONG), 0)
+    for finding in findings:
+        counts[finding.mark] += 1
+        yield from lines(finding)
+    notes = f", {counts[NOTE]} worth a look" if counts[NOTE] else ""
+    yield "plain", ""
+    yield WRONG if counts[WRONG] else "title", f"{counts[WRONG] or 'nothing'} wrong{notes}"
+
+
 def as_json(findings: Iterable[Finding]) -> str:
     """All of them as one JSON object, for programs. `ok` says whether nothing is wrong."""
     found = [{**finding.as_dict(), "data": dict(finding.data)} for finding in findings]

@@ -28,6 +28,7 @@ LARGEST = 2**20  # bytes of a settings file: real ones have some kilobytes
 DEFAULT_TIMEOUT = 600.0  # seconds, as the client has it for hooks that say nothing (claude-code.md, not verified)
 LONGEST = 35.0  # seconds that we wait for one answer: hooks of ours have answered after 25
 FOLDERS = ("home", "state", "cache")
+PLUGIN = "plugin"  # the scope of what stands in no settings file, see `plugins`
 
 
 class Settings(Value):
@@ -98,7 +99,8 @@ class Hook(Value):
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"the {'URL' if self.url else 'command'} in the {self.scope} settings"
+        where = "the plugin" if self.scope == PLUGIN else f"the {self.scope} settings"
+        return f"the {'URL' if self.url else 'command'} in {where}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _parsed(scope: str, path: str, data: bytes) -> Settings:
     if len(data) > LARGEST:
         return Settings(scope=scope, path=path, there=True, flaw=f"has more than {LARGEST >> 20} MiB")
     try:
-        content = wire.read(data.decode("utf-8-sig"))
+        content = wire.read_strictly(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return Settings(scope=scope, path=path, there=True, flaw=f"is no JSON: {error}")
     if not isinstance(content, dict):

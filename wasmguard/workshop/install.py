@@ -65,6 +65,20 @@ def install(  # noqa: PLR0913  # one for each option
     lines = list(client_checked(environ))
     config = places.config_file(config)
     judged = events_of(config, dry_run=dry_run)
+    with installed.Turn():
+        return _installed(scope, transport, config, judged, lines, dry_run=dry_run, environ=environ)
+
+
+def _installed(  # noqa: PLR0913  # as `install`
+    scope: str,
+    transport: str,
+    config: str,
+    judged: tuple[str, ...],
+    lines: Lines,
+    *,
+    dry_run: bool,
+    environ: Mapping[str, str],
+) -> Outcome:
     file = settings_file.read(path_of(scope, environ))
     old = next((entry for entry in installed.entries() if entry.path == file.path), None)
     entry = _entry(scope, file.path, transport, config, claude_settings.events_for(judged, claude.KNOWN))
@@ -77,8 +91,9 @@ def install(  # noqa: PLR0913  # one for each option
     if not dry_run:
         lines += _done(file, edit, entry, old) if changed else _kept(file, entry, old)
     lines += worries
-    lines.append(install_notes.summary(entry, changed=changed, dry_run=dry_run))
-    return Outcome(tuple(lines), changed, works=not any(style == "wrong" for style, _ in worries))
+    works = not any(style == "wrong" for style, _ in lines)
+    lines.append(install_notes.summary(entry, changed=changed, dry_run=dry_run, works=works))
+    return Outcome(tuple(lines), changed, works)
 
 
 def path_of(scope: str, environ: Mapping[str, str]) -> str:
@@ -171,8 +186,9 @@ def _token(entry: Entry, *, dry_run: bool) -> str | None:
 def _edit(file: SettingsFile, entry: Entry, old: Entry | None, token: str | None) -> Edit:
     by_url = claude_settings.url_handler(entry.url, token) if entry.transport == "http" else None
     wanted = claude_settings.groups(entry.events, claude_settings.command_handler(entry.command), by_url)
-    made = None if old is None or installed.UNKNOWN in old.made else old.made
     try:
+        goes_on = old is not None and installed.UNKNOWN not in old.made and _holds_ours(file)
+        made = old.made if old is not None and goes_on else None  # a file that was replaced is not the one we made
         return put(file.text, wanted, claude_settings.is_ours, made)
     except NotJSON as error:
         raise HostError(f"`{file.path}`:{error}: mend it, then install again") from None
@@ -246,7 +262,7 @@ def _mode(entry: Entry) -> int:
         return 0o600
     mask = os.umask(0o077)
     os.umask(mask)
-    return 0o644 if entry.scope == "managed" else 0o666 & ~mask
+    return 0o644 if entry.scope == "managed" else 0o644 & ~mask  # whoever may write it could switch hooks off
 
 
 def _stop(socket: str) -> None:

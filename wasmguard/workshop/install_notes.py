@@ -63,12 +63,14 @@ def worries(file: SettingsFile, text: str) -> Iterator[tuple[str, str]]:
         yield said("wrong" if flaw.kind in WORRYING else "note", f"in `{file.path}`, {place}{flaw.why}")
 
 
-def summary(entry: Entry, *, changed: bool, dry_run: bool) -> tuple[str, str]:
-    """What happened, in a sentence."""
+def summary(entry: Entry, *, changed: bool, dry_run: bool, works: bool) -> tuple[str, str]:
+    """What happened, in a sentence; not *works*: something was told that keeps the client from asking."""
+    if changed and dry_run:
+        return said("plain", "nothing was written")
+    if not works:
+        return said("wrong", "the agent does not ask yet: do what is said above, then run `wasmguard doctor`")
     if not changed:
         return said("ok", f"nothing to do: `{entry.path}` asks wasmguard already")
-    if dry_run:
-        return said("plain", "nothing was written")
     native = entry.command[0].endswith(hook_command.NATIVE)
     how = f"at {entry.url}" if entry.url else "by the native client" if native else "by the Python client"
     told = f"Claude Code asks wasmguard {how} at {len(entry.events)} events: restart it, then run `wasmguard doctor`"

@@ -166,17 +166,24 @@ def daemon(socket: str, config: str) -> Iterator[Finding]:
     if code != link.ANSWERED:
         yield note("daemon", "is of another version, so hooks pass it by", restart, **about, up=True)
         return
+    if why := _broken(status):
+        said = f"decides as before the last change of `{config}`: {why}"
+        yield wrong("daemon", said, "mend it, then run `wasmguard lock`", **about, up=True, status=status)
+        return
     if why := _behind(status, config):
         yield wrong("daemon", why, restart, **about, up=True, status=status)
         return
     yield ok("daemon", f"up, version {status.get('version')}, at `{socket}`", **about, up=True, status=status)
 
 
+def _broken(status: dict[str, Any]) -> str:
+    """Why the daemon could not follow the last change; empty if it could."""
+    followed = status.get("followed")
+    return str(followed.get("error") or "") if isinstance(followed, dict) else ""
+
+
 def _behind(status: dict[str, Any], config: str) -> str:
-    """Why what the daemon decides with is not what the owner wrote; empty if it is."""
-    followed = status.get("followed") or {}
-    if isinstance(followed, dict) and followed.get("error"):
-        return f"decides as before the last change of `{config}`: {followed['error']}"
+    """Why what the daemon decides with is not what was locked last; empty if it is."""
     try:
         locked = plan.read(config)
     except WasmguardError:

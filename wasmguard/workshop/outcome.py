@@ -32,7 +32,7 @@ class Outcome:
     lines: tuple[tuple[str, str], ...]
     changed: bool
     works: bool = True
-    """Whether nothing is known that keeps the agent from asking."""
+    """Whether it is in force, and nothing is known that keeps the agent from asking; or from asking no more."""
 
 
 def said(style: str, sentence: str, head: str = "") -> tuple[str, str]:

@@ -28,6 +28,7 @@ from wasmguard.value import Value
 from wasmguard.workshop import asked as events
 from wasmguard.workshop import calling, claude_client, copies, taken
 from wasmguard.workshop.finding import Finding, note, ok, split, wrong
+from wasmguard.workshop.hooks import PLUGIN
 from wasmguard.workshop.mock_api import MARK, MockModel
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _run(program: str, hook: Hook, files: Mapping[str, str], folder: str) -> Run
     target = str((write_said.input or {}).get("file_path", path))
     with MockModel(script) as model, _removed(target):
         words = [program, "-p", f"wasmguard doctor {MARK}", "--output-format", "stream-json", "--verbose"]
+        if hook.scope == PLUGIN:
+            words += ["--plugin-dir", os.path.dirname(os.path.dirname(hook.path))]
         words += ["--allowedTools", "Write", "Bash"]
         given = {**environ, "ANTHROPIC_BASE_URL": model.url}
         said = calling.run(words, b"", environ=given, folder=project, seconds=LONGEST)

@@ -20,6 +20,7 @@ from wasmguard.agents import claude, claude_flaws, claude_settings
 from wasmguard.protection.settings import STEERING, STEERING_NAMES
 from wasmguard.workshop import calling
 from wasmguard.workshop.finding import Finding, note, ok, wrong
+from wasmguard.workshop.hooks import PLUGIN
 from wasmguard.workshop.port import owners_of
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _flaw(flaw: Flaw, settings: Settings, hooks: Sequence[Hook]) -> Finding:
     """Rule 1."""
     concerned = flaw.ours or _is_wrong(flaw, settings, hooks)
     place = f", `{flaw.place}`," if flaw.place else ""
-    again = f"{INSTALL} --scope {settings.scope}` again"
+    again = _again(settings.scope)
     if flaw.kind == claude_flaws.SHADOWED:
         todo = "make sure that it rewrites nothing, or do its work with a policy"
     else:
@@ -152,7 +153,7 @@ def _gone(files: Sequence[Settings]) -> Iterator[Finding]:
 
 def _runs(hook: Hook) -> Iterator[Finding]:
     """Rule 3: what it needs is there."""
-    again = f"{INSTALL} --scope {hook.scope}` again"
+    again = _again(hook.scope)
     if hook.url:
         for owner in sorted(owners_of(hook.url) - {os.geteuid()}):
             said = f"a program of user {owner} listens where `{hook.url}` leads: it reads every call, and decides"
@@ -179,12 +180,21 @@ def _timeout(hook: Hook) -> Iterator[Finding]:
     given = hook.handler.get("timeout")
     if not isinstance(given, (int, float)):
         return
-    again, said = f"{INSTALL} --scope {hook.scope}` again", f"its `timeout` is {given:g} seconds"
+    again, said = _again(hook.scope), f"its `timeout` is {given:g} seconds"
     if given < SHORTEST:
         why = f"{said}; a hook of ours may need {SHORTEST}, and one that is cut off has not answered"
         yield wrong("- timeout", why, again, timeout=given)
     elif given > USUAL:
         yield note("- timeout", f"{said}: were milliseconds meant? A hook that hangs keeps the agent so long", again)
+
+
+def _again(scope: str) -> str:
+    """What makes a hook anew."""
+    return (
+        f"{INSTALL} --as-plugin DIR`, install the plugin again"
+        if scope == PLUGIN
+        else f"{INSTALL} --scope {scope}` again"
+    )
 
 
 def _unasked(hooks: Sequence[Hook]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -86,13 +87,13 @@ def write(file: SettingsFile, text: str, *, mode: int) -> list[str]:
     folder, made = os.path.dirname(file.target), [] if file.data is not None else ["file"]
     try:
         if not os.path.isdir(folder):
-            os.makedirs(folder)
+            os.makedirs(folder, 0o755)  # whoever may write there could put other settings in place
             made.append("folder")
         _replace(file, folder, text.encode(), mode)
     except OSError as error:
         if "folder" in made and os.path.isdir(folder):
             os.rmdir(folder)
-        raise HostError(f"`{file.path}` cannot be written: {_why(error)}") from error
+        raise HostError(f"`{file.path}` cannot be written: {_why(error)}: {_mend(error)}") from error
     return made
 
 
@@ -106,7 +107,7 @@ def remove(file: SettingsFile, *, folder: bool) -> None:
         _check_unchanged(file)
         os.unlink(file.target)
     except OSError as error:
-        raise HostError(f"`{file.path}` cannot be removed: {_why(error)}") from error
+        raise HostError(f"`{file.path}` cannot be removed: {_why(error)}: {_mend(error)}") from error
     if folder:
         try:
             os.rmdir(os.path.dirname(file.target))
@@ -180,6 +181,12 @@ def _check_unchanged(file: SettingsFile) -> None:
     """Rule 3."""
     if read(file.path).data != file.data:
         raise HostError(f"`{file.path}` was changed by somebody else just now: repeat it")
+
+
+def _mend(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "make the file and its folder writable, then repeat"
+    return "make room there, then repeat" if error.errno == errno.ENOSPC else "repair that, then repeat"
 
 
 def _why(error: OSError) -> str:

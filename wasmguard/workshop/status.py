@@ -2,7 +2,7 @@
 
 1. A configuration's daemon is looked for where it listens by default, and where installed hooks look for it.
 2. What is told is what the daemon says. Only which policies nobody asks is found out here: a policy is `not routed` as
-   far as no hook that `wasmguard install` wrote sends the events that it judges.
+   far as no hook that `wasmguard install` wrote, into settings or a plugin, sends the events that it judges.
 3. No daemon is no fault of the guard: hooks decide by themselves. It is an answer, though, and the answer is no.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from wasmguard import installed, link, switch, wire
 from wasmguard.errors import HostError
 from wasmguard.text import one_line
+from wasmguard.workshop import plugins
 from wasmguard.workshop.columns import beside, latency, length_of
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def status(config: str) -> dict[str, Any]:
     if not answered:
         raise HostError(_nobody(config))
     (_, said), *others = answered
-    sent = {event for entry in _entries(config) for event in entry.events}
+    sent = _sent(config)
     for policy in said["policies"]:
         policy["unrouted"] = [event for event in policy["events"] if event not in sent]
     also = [path for path, _ in others]
-    return {**said, "also": also, "off_until": switch.off_until(), "installed": bool(_entries(config))}
+    return {**said, "also": also, "off_until": switch.off_until(), "installed": bool(sent)}
 
 
 def lines(said: dict[str, Any]) -> Iterator[Line]:
@@ -99,6 +100,17 @@ def _entries(config: str) -> list[installed.Entry]:
     return [entry for entry in installed.entries() if os.path.abspath(entry.config) == os.path.abspath(config)]
 
 
+def _sent(config: str) -> set[str]:
+    """The events that installed hooks send to the policies of *config*."""
+    try:
+        in_plugins = plugins.hooks_in(os.getcwd())
+    except OSError:  # the current folder was deleted
+        in_plugins = []
+    sent = {event for entry in _entries(config) for event in entry.events}
+    ours = [hook for hook in in_plugins if os.path.abspath(hook.config) == os.path.abspath(config)]
+    return sent | {event for hook in ours for event in hook.events}
+
+
 def _asked(path: str) -> dict[str, Any] | None:
     """What the daemon at *path* says; None if there is none.
 
@@ -123,14 +135,18 @@ def _asked(path: str) -> dict[str, Any] | None:
 
 def _nobody(config: str) -> str:
     """What to say where no daemon is, and why the last one could not begin."""
+    if until := switch.off_until():
+        ends = strftime("%H:%M:%S", localtime(until))
+        return f"there is no daemon, and the guard is off until {ends}: `wasmguard on` ends that"
     for path in _sockets(config):
         try:
             with open(f"{path}.{NOTE}", encoding="utf-8", errors="replace") as file:
                 why = one_line(file.read(LARGEST).strip(), 400).strip(".")
+                ago = length_of(max(0.0, time() - os.fstat(file.fileno()).st_mtime))
         except OSError:
             continue
         if why:
-            return f"there is no daemon: the last one could not begin: {why}"
+            return f"there is no daemon: the last one, {ago} ago, could not begin: {why}"
     return (
         "there is no daemon: hooks decide by themselves, and the next one starts it; so does `wasmguard serve --daemon`"
     )

@@ -20,7 +20,7 @@ from wasmguard.agents import claude_settings
 from wasmguard.agents.claude_settings import AGENT, SCOPES
 from wasmguard.errors import HostError, UsageError, WasmguardError
 from wasmguard.sandbox.cache import digest
-from wasmguard.workshop import settings_file
+from wasmguard.workshop import hooks, plugins, settings_file
 from wasmguard.workshop.json_text import NotJSON, parsed
 from wasmguard.workshop.outcome import Outcome, changes, said
 from wasmguard.workshop.settings_text import take
@@ -49,25 +49,35 @@ def uninstall(
         raise UsageError(f"`--scope {scope}` is no scope: take one of {', '.join(SCOPES)}")
     lines: list[tuple[str, str]] = []
     errors, sockets, seen = [], set[str](), set[str]()
-    for path in _paths(scope, environ):
-        if (real := os.path.realpath(path)) in seen:
-            continue
-        seen.add(real)
-        try:
-            done, asked = _removed(path, dry_run=dry_run)
-        except WasmguardError as error:
-            errors.append(str(error))
-            continue
-        lines += done
-        sockets |= asked
+    with installed.Turn():
+        for path in _paths(scope, environ):
+            if (real := os.path.realpath(path)) in seen:
+                continue
+            seen.add(real)
+            try:
+                done, asked = _removed(path, dry_run=dry_run)
+            except WasmguardError as error:
+                errors.append(str(error))
+                continue
+            lines += done
+            sockets |= asked
     if errors:
         raise HostError("\n".join([*errors, *(f"from the others it is gone: {text}" for _, text in lines[-1:])]))
+    still = [said("note", plugins.removal(name)) for name in _plugins(scope)]
     if not lines:
-        return Outcome((said("ok", "nothing to do: no settings ask wasmguard"),), changed=False)
+        return Outcome((said("ok", "nothing to do: no settings ask wasmguard"), *still), changed=False)
     if dry_run:
-        return Outcome((*lines, said("plain", "nothing was written")), changed=True)
+        return Outcome((*lines, *still, said("plain", "nothing was written")), changed=True)
     _stop(sockets - {entry.socket for entry in installed.entries()})
-    return Outcome(tuple(lines), changed=True)
+    return Outcome((*lines, *still), changed=True, works=not any(style == "wrong" for style, _ in lines))
+
+
+def _plugins(scope: str | None) -> list[str]:
+    """The plugins that stay: only the client itself takes them out."""
+    try:
+        return [] if scope else list(plugins.ours(hooks.all_settings(os.getcwd())))
+    except (WasmguardError, OSError):  # rule 2
+        return []
 
 
 def _paths(scope: str | None, environ: Mapping[str, str]) -> Iterator[str]:
@@ -87,6 +97,8 @@ def _removed(path: str, *, dry_run: bool) -> tuple[list[tuple[str, str]], set[st
     """What was done to the file *path*, and the sockets that its hooks asked at."""
     entry = next((entry for entry in installed.entries() if entry.path == path), None)
     file = settings_file.read(path)
+    if entry is None and _is_foreign(file):
+        return [], set()
     new = _without_us(file, entry)
     if new == (None if file.data is None else file.text):
         if not dry_run:
@@ -134,6 +146,16 @@ def _without_us(file: SettingsFile, entry: Entry | None) -> str | None:
             return file.text
         raise HostError(f"`{file.path}`:{error}: take out by hand what runs `wasmguard`, or mend it") from None
     return None if not left and entry is not None and "file" in entry.made else left
+
+
+def _is_foreign(file: SettingsFile) -> bool:
+    """Whether *file* is no text, and nothing in it looks like ours."""
+    data = file.data or b""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return not any(mark.encode() in data for mark in (places.OURS, claude_settings.PATH))
+    return False
 
 
 def _backup(entry: Entry) -> str | None:
