@@ -282,3 +282,13 @@ def test_the_sentences_survive_json(house):
     assert said
     assert json.loads(json.dumps(said).encode()) == said
     said.encode()
+
+
+def test_installed_plugins_of_the_agent_are_protected(house):
+    """Their hooks may be ours, and what is registered there is loaded."""
+    for name in ("cache/wasmguard/wasmguard/0.1.0/hooks/hooks.json", "installed_plugins.json"):
+        path = f"{house.home}/.claude/plugins/{name}"
+        assert house.tool("Write", {"file_path": path, "content": "{}"}), path
+    assert house.bash("rm -r ~/.claude/plugins")
+    assert not house.bash("ls ~/.claude/plugins")
+    assert not house.tool("Write", {"file_path": f"{house.project}/plugins/x.json", "content": "{}"})

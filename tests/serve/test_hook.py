@@ -956,3 +956,11 @@ def test_a_clock_that_a_thin_client_started_goes_on(host):
     process = host.start(program=program)
     process.wait(timeout=20)  # it never gets its event
     assert "no decision" in reason_of(ended(process))
+
+
+def test_what_denies_every_call_names_the_way_out(host, tmp_path):
+    """Also for who has nothing but the agent's word for it."""
+    broken = tmp_path / "wasmguard.toml"
+    for text in ("not toml [", None):
+        broken.unlink(missing_ok=True) if text is None else broken.write_text(text)
+        assert "run `wasmguard uninstall claude-code`" in reason_of(host.hook(wire(), broken))

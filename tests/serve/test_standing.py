@@ -124,6 +124,12 @@ def test_settings_are_protected_where_the_agent_says_they_are(stands, tmp_path):
     assert "which can switch the agent's hooks off" in does(reply).reason
 
 
+def test_what_the_guard_itself_denies_is_no_fault(stands):
+    standing, config = stands("pass")
+    standing.reply(wire(tool_name="Write", tool_input={"file_path": config, "content": ""}), {})
+    assert (standing.last.effect, standing.last.faulted, standing.last.policy) == ("deny", False, "wasmguard")
+
+
 def test_settings_are_protected_beside_the_transcripts_of_the_agent(stands, tmp_path):
     """What a URL is told of the agent's environment may be cut or emptied."""
     standing, _ = stands("pass")

@@ -3,7 +3,8 @@
 1. The guard's: the configuration file, its folders for configuration, cache, state and sockets, the module and the
    manifest of each policy, and the installed package with its command (not a checkout, which its author works in).
 2. The agent's settings that can switch hooks off or steer them: `.claude/settings.json`, `.claude/settings.local.json`
-   in any folder, those of `$CLAUDE_CONFIG_DIR`, `~/.claude.json`, and what the machine's administrator set.
+   in any folder, those of `$CLAUDE_CONFIG_DIR`, `~/.claude.json`, installed plugins, and what the machine's
+   administrator set.
 3. A path is one of these if it is so as written (`~`, `..` and the current folder resolved), or if the file that it
    leads to is: through symbolic links, or as another hard link to the same file.
 4. Letter case does not matter: there are file systems where it does not.
@@ -61,7 +62,7 @@ class Protected:
         settings = [f"{folder}/{name}" for folder in agents for name in (*SETTINGS, ".claude.json")]
         listed = [(path, GUARD, False) for path in files] + [(path, GUARD, True) for path in folders]
         listed += [(path, AGENT, False) for path in (*settings, *(f"{home}/.claude.json" for home in homes))]
-        listed += [(path, AGENT, True) for path in MANAGED]
+        listed += [(path, AGENT, True) for path in (*MANAGED, *(f"{folder}/plugins" for folder in agents))]
         real: dict[str, str] = {}
         self.known: dict[str, tuple[str, bool]] = {}
         """Path, as it was named and as it really is; why it is protected, and whether it is a folder."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Reply = tuple[int, bytes, bytes]
 
 ANSWERED, BLOCKED = 0, 2  # as in `serve.hook`, which imports nothing of ours and is imported by nobody here
+WITHOUT = "; to work without the guard, run `wasmguard uninstall claude-code` in a terminal"
+"""Behind what denies every call until somebody does something."""
 PASSED = b"{}\n"  # no opinion, in every event: what the agent gets while its owner has turned the guard off
 _guards: list[Guard] = []  # those that have decided
 SLOTS = 1  # one guest at a time: no pool, whose making costs more than its one instance saves
@@ -46,12 +48,15 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
 
         event = parsed_event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
-    except WasmguardError as error:
+    except EventError as error:
         return refusal(raw, str(error))
+    except WasmguardError as error:
+        return refusal(raw, f"{error}{WITHOUT}")
     except ImportError as error:
-        return refusal(raw, f"its installation is broken: cannot import `{error.name}`: reinstall it")
+        return refusal(raw, f"its installation is broken: cannot import `{error.name}`: reinstall it{WITHOUT}")
     except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
-        return refusal(raw, f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it")
+        bug = f"{type(error).__name__}: {one_line(str(error), 200)}"
+        return refusal(raw, f"internal error: {bug}: please report it{WITHOUT}")
 
 
 def leave() -> None:

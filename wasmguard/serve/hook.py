@@ -45,7 +45,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ANSWERABLE if hasattr(signal, 
 
 FALLBACK = (
     b'{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny",'
-    b'"permissionDecisionReason":"wasmguard could not decide: run `wasmguard check`, or reinstall it"}}\n'
+    b'"permissionDecisionReason":"wasmguard could not decide: reinstall it, or run '
+    b'`wasmguard uninstall claude-code`"}}\n'
 )
 
 
@@ -264,7 +265,8 @@ def _refusal(raw: bytearray, why: str) -> Reply:
         stop = b'"hook_event_name":"Stop"' in raw or b'"hook_event_name":"SubagentStop"' in raw
         if stop and b'"tool_name"' not in raw:  # a tool input could contain that text
             return ANSWERED, NOTHING, b""
-        broken = "" if isinstance(error, _Refused) else ": and its installation is broken: reinstall it"
+        repair = "reinstall it, or run `wasmguard uninstall claude-code`"
+        broken = "" if isinstance(error, _Refused) else f": and its installation is broken: {repair}"
         return BLOCKED, FALLBACK, f"wasmguard: {why}{broken}\n".encode()
 
 

@@ -207,5 +207,6 @@ def _told(event: Event, decision: Decision) -> dict[str, Any]:
         "rewrote": decision.rewrite is not None,
     }
     if because := decision.because:
-        told |= {"policy": because[0].policy, "faulted": decision.faulted, "reason": one_line(decision.reason, REASON)}
+        faulted = decision.faulted and because[0].policy != OURSELVES  # self-protection is no failure
+        told |= {"policy": because[0].policy, "faulted": faulted, "reason": one_line(decision.reason, REASON)}
     return told
