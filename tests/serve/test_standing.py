@@ -155,7 +155,7 @@ def test_a_new_plan_is_in_force_at_the_next_event(stands, configured):
 
 def test_events_that_follow_each_other_at_once_share_a_look(stands, configured, monkeypatch):
     standing, _ = stands("pass")
-    monkeypatch.setattr(module, "FRESH", 0.5)
+    monkeypatch.setattr(module, "FRESH", 60.0)
     standing.reply(wire(), {})
     seen = []
     monkeypatch.setattr(standing, "_looked", lambda: seen.append(1))

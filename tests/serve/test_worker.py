@@ -286,16 +286,19 @@ def test_to_be_stopped_is_answered_and_the_masters_business(daemon):
 
 
 def test_the_last_decision_is_told_when_nobody_waits_and_when_somebody_always_does(daemon):
+    def told(number):
+        until = time.monotonic() + PATIENCE
+        while (daemon.board.summary()["last"] or {}).get("time", 0) < number:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+
     daemon.start()
     asked(daemon)
-    time.sleep(0.1)
-    assert daemon.board.summary()["last"]["time"] == 1
+    told(1)
     with daemon.client() as channel:
-        channel.sendall(asking(b"sleep 0.15") + asking() + asking(b"sleep 1"))  # in one piece: never nothing to do
-        heard(channel)
-        heard(channel)
-        time.sleep(0.1)
-        assert daemon.board.summary()["last"]["time"] >= 2  # while it sleeps
+        busy = [asking(b"sleep 0.15"), asking(), asking(f"sleep {2 * PATIENCE}".encode())]
+        channel.sendall(b"".join(busy))  # in one piece: never nothing to do
+        told(2)  # while it sleeps
 
 
 def test_who_asks_how_it_is_hears_of_the_plan_that_is_in_force_now(daemon):
