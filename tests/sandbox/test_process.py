@@ -535,7 +535,7 @@ TAKES_ALL = """
 
 @pytest.mark.parametrize(("event", "memory"), [(64 * MIB, 256 * MIB), (16 * MIB, 32 * MIB), (4 * MIB, 16 * MIB)])
 def test_the_largest_event_that_an_owner_may_allow_is_answered(cells, event, memory):
-    limits = DEFAULT.replaced(memory=memory, event=event)
+    limits = DEFAULT.replaced(memory=memory, event=event, clock=2_000)
     spec, code = natively(bytes(wasmtime.wat2wasm(TAKES_ALL)), limits)
     mine = cells(2, event=event, reservation=memory)
     guest = mine.load(spec, lambda: code)

@@ -126,6 +126,7 @@ def test_it_tells_who_answers_where_and_what_was_decided(place):
     process = place.up("--idle", "90", "--http", "127.0.0.1:0")
     for event in (PASSED, PASSED, REFUSED):
         place.ask(event)
+    until(lambda: len(place.team()[1]) == 2)
     said = until(lambda: "refuses" in told(place) and told(place))
     digest = place.status()["digest"][:12]
     for line in (

@@ -40,8 +40,8 @@ class Child:
         """For each guest why it cannot be asked, or nothing."""
         self.unfetched: frozenset[int] = frozenset()
         """The guests whose code could not be had when it was started."""
-        self.killed = False
-        """Whether it ended by a SIGKILL that was not ours."""
+        self.killed, self._by_us = False, False
+        """Whether it ended by a SIGKILL that was not ours; whether we sent one."""
         self.report: dict[str, Any] = {}
         """What its jail holds, as soon as it is ready."""
 
@@ -109,11 +109,14 @@ class Child:
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
                 patience -= 1
             if not ended:  # so the number is still its own
+                self._by_us = True
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 return "was killed"
         except (ChildProcessError, ProcessLookupError):  # somebody else waits for all children of this process
             return "is gone"
+        if self._by_us:  # another thread was quicker to wait for it
+            return "was killed"
         self.killed = status & 0x7F == signal.SIGKILL
         return _ending(status)
 
