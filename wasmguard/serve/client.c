@@ -14,7 +14,7 @@
 #if __STDC_HOSTED__
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -216,9 +216,8 @@ static int kept(void) { // a descriptor to read the event from, or -1
 #ifdef __linux__
   int fd = memfd_create("event", 0);
 #else
-  char name[] = "/tmp/wasmguard-XXXXXX"; // for this user alone, and without a name from the next line on
-  int fd = mkstemp(name);
-  if (fd >= 0) unlink(name);
+  FILE *file = tmpfile(); // for this user alone, and without a name
+  int fd = file ? fileno(file) : -1;
 #endif
   return fd < 0 || put(fd, question.at + event, question.size - event) || lseek(fd, 0, SEEK_SET) ? -1 : fd;
 }
