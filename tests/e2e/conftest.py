@@ -11,6 +11,16 @@ import pytest
 from tests.e2e.drive_claude import FOLDERS, run
 
 PYTHON = [sys.executable, "-I", "-m", "wasmguard"]
+END = [{"text": "end"}]
+WRITE = [[{"tool": "Write", "input": {"file_path": "$DATA/x", "content": "hello"}}], END]
+WRITES = ("--allowedTools", "Write")
+REDIRECT = """
+[[policy]]
+name = "sandbox-writes"
+module = "builtin:path-redirect"
+settings = { root = "$SANDBOX" }
+grants.rewrite."Write.file_path" = { within = "$SANDBOX" }
+"""
 
 
 class Owner:

@@ -12,23 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PYTHON, answers
+from tests.e2e.conftest import END, PYTHON, REDIRECT, WRITE, WRITES, answers
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-END = [{"text": "end"}]
-WRITE = [[{"tool": "Write", "input": {"file_path": "$DATA/x", "content": "hello"}}], END]
 BASH = [[{"tool": "Bash", "input": {"command": "touch $DATA/created", "description": "d"}}], END]
-WRITES = ("--allowedTools", "Write")
 
-REDIRECT = """
-[[policy]]
-name = "sandbox-writes"
-module = "builtin:path-redirect"
-settings = { root = "$SANDBOX" }
-grants.rewrite."Write.file_path" = { within = "$SANDBOX" }
-"""
 NO_SCRIPTS = """
 [[policy]]
 name = "no-scripts"

@@ -7,21 +7,12 @@ import sys
 
 import pytest
 
+from tests.e2e.conftest import REDIRECT, WRITE, WRITES
 from tests.faults.inject import Mark, program
 from tests.faults.points import BEFORE_THE_ALARM, named
 
 pytestmark = pytest.mark.e2e
 
-END = [{"text": "end"}]
-WRITE = [[{"tool": "Write", "input": {"file_path": "$DATA/x", "content": "hello"}}], END]
-WRITES = ("--allowedTools", "Write")
-REDIRECT = """
-[[policy]]
-name = "sandbox-writes"
-module = "builtin:path-redirect"
-settings = { root = "$SANDBOX" }
-grants.rewrite."Write.file_path" = { within = "$SANDBOX" }
-"""
 NEVER_LOCKED = ("compile", "write the plan", "set the engine up")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PYTHON
+from tests.e2e.conftest import END, PYTHON, REDIRECT, WRITE, WRITES
 from tests.e2e.drive_claude import run
 from wasmguard.link import ANSWERED, ELSEWHERE
 from wasmguard.serve.http import HttpTalk
@@ -25,19 +25,9 @@ from wasmguard.serve.http import HttpTalk
 pytestmark = pytest.mark.e2e
 
 WIRE = Path(__file__).parents[1] / "wire" / "claude" / "2.1.329"
-END = [{"text": "end"}]
-WRITE = [[{"tool": "Write", "input": {"file_path": "$DATA/x", "content": "hello"}}], END]
-WRITES = ("--allowedTools", "Write")
 BASHES = ("--allowedTools", "Bash")
 PASS, DENY = b"{}\n", b"""{"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "deny"}}\n"""
 
-REDIRECT = """
-[[policy]]
-name = "sandbox-writes"
-module = "builtin:path-redirect"
-settings = { root = "$SANDBOX" }
-grants.rewrite."Write.file_path" = { within = "$SANDBOX" }
-"""
 NO_TOUCH = """
 [[policy]]
 name = "no-touch"
