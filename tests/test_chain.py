@@ -10,6 +10,7 @@ import pytest
 from wasmguard.chain import decided
 from wasmguard.decision import Effect, Verdict
 from wasmguard.event import Event
+from wasmguard.guest.outputs import NOTICE
 from wasmguard.limits import ROUNDS
 
 
@@ -142,3 +143,51 @@ def test_what_python_calls_equal_is_not_the_same_input():
     guard, rewriter = Once("guard", None), Once("rewriter", [True])
     assert decided([guard, rewriter], start).rewrite == {"opts": [True]}
     assert [type(seen[0]) for seen in guard.asked] == [int, bool]
+
+
+# Outputs
+
+
+def output(text="secret", name="PostToolUse"):
+    fields = {"tool_name": "Bash", "tool_input": {}, "tool_response": {"stdout": text}}
+    return Event(name=name, agent="claude", fields=fields)
+
+
+class Redacts(Said):
+    """Answers an output with another one."""
+
+    def ask(self, event):
+        text = event.output["stdout"]
+        self.asked.append(text)
+        answer = self.answers.get(text, self.default)
+        if isinstance(answer, str):
+            return Verdict(policy=self.name, output={"stdout": answer})
+        return Verdict(policy=self.name, effect=answer)
+
+
+def test_each_policy_sees_the_output_as_those_before_it_left_it_and_the_final_one():
+    before, after = Redacts("before"), Redacts("after")
+    decision = decided([before, Redacts("redacts", {"secret": "gone"}), after], output())
+    assert (decision.output, decision.effect) == ({"stdout": "gone"}, Effect.PASS)
+    assert (before.asked, after.asked) == (["secret", "gone"], ["gone"])
+
+
+def test_a_deny_of_an_output_silences_nobody_and_brings_nothing_back():
+    decision = decided([Redacts("no", default=Effect.DENY), Redacts("redacts", {"secret": "gone"})], output())
+    assert (decision.effect, decision.output) == (Effect.DENY, {"stdout": "gone"})
+
+
+def test_outputs_that_never_rest_are_withheld():
+    decision = decided([Redacts("ping", {"a": "b"}), Redacts("pong", {"b": "a"})], output("a"))
+    assert (decision.effect, decision.output) == (Effect.DENY, {"stdout": NOTICE})
+
+
+def test_an_output_that_stays_what_it_was_is_no_rewrite():
+    assert decided([Redacts("idle", {"secret": "secret"})], output()).output is None
+
+
+@pytest.mark.parametrize("name", ["Stop", "SubagentStop", "SessionEnd", "PostToolUse", "Unheard"])
+def test_where_a_deny_stops_nothing_everybody_is_asked(name):
+    after = Redacts("after")
+    decided([Redacts("no", default=Effect.DENY), after], output(name=name))
+    assert after.asked == ["secret"]

@@ -202,7 +202,7 @@ def test_a_file_that_is_not_utf8_has_its_line(refused):
     ("added", "line", "told"),
     [
         ("tols = []", 4, "`policy[0].tols`: unknown key: did you mean `tools`?"),
-        ("zzz = 1", 4, "`policy[0].zzz`: unknown key: write one of `events`, `grants`, `limits`, `module`, `name`,"),
+        ("zzz = 1", 4, "`policy[0].zzz`: unknown key: write one of `events`, `grants`, `limits`, `matcher`,"),
         ("events = []", 4, '`policy[0].events`: an empty list: write at least one, like `events = ["PreToolUse"]`'),
         ('events = ["pre_tool_use"]', 4, '`policy[0].events[0]`: `"pre_tool_use"` is not the name of an event'),
         (
@@ -231,14 +231,14 @@ def test_a_file_that_is_not_utf8_has_its_line(refused):
         ("[policy.limits]\nstack = '2 MiB'", 5, "`policy[0].limits.stack`: 2_097_152 is not between 1 and the hard"),
         ("[policy.limits]\nmemry = 1", 5, "`policy[0].limits.memry`: unknown key: did you mean `memory`?"),
         (
-            'grants.state = "4 KiB"',
+            'grants.state = "4 KB/s"',
             4,
-            "`policy[0].grants.state`: this version of wasmguard cannot grant that: remove it",
+            '`policy[0].grants.state.max`: `"4 KB/s"` cannot be read: write it like `"16 MiB"`',
         ),
         (
-            'grants.rewrite_output."Bash" = { max = 1 }',
+            'grants.rewrite_output."Bash" = { max = 0 }',
             4,
-            "`policy[0].grants.rewrite_output`: this version of wasmguard",
+            "0 is not between 1 and the hard maximum",
         ),
         (
             'grants.effects = ["alow"]',
@@ -325,7 +325,7 @@ def test_one_table_instead_of_a_list_is_told(refused):
 
 
 def test_all_mistakes_are_told_at_once_and_in_the_order_of_the_file(refused):
-    lines = refused("[limits]\nfule = 1\n[[policy]]\nnam = 'x'\nmodule = 3\n[policy.grants]\nstate = 1\n")
+    lines = refused("[limits]\nfule = 1\n[[policy]]\nnam = 'x'\nmodule = 3\n[policy.grants]\nstate = 0\n")
     assert [line.split(":")[0] for line in lines] == ["2", "3", "4", "5", "7"]
 
 
@@ -550,7 +550,7 @@ def test_the_schema_takes_what_is_right(valid, loaded, text):
     [
         "tols = 1",
         LEAST + "tols = 1",
-        LEAST + "grants.state = '4 KiB'",
+        LEAST + "grants.state = { most = '4 KiB' }",
         LEAST + "grants.rewrite.Write.file_path = { within = '/x' }",
         LEAST + 'grants.rewrite."Write.a" = { max = 1, within = "/x" }',
         LEAST + 'grants.rewrite."Write.a" = {}',

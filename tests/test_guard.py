@@ -8,7 +8,10 @@ import pytest
 
 from wasmguard import Effect, Event, Guard
 from wasmguard.errors import ConfigError, ModuleChanged, PlanStale, Ungranted
-from wasmguard.guard import _matches
+from wasmguard.guard import Guards
+from wasmguard.guest.outputs import NOTICE
+from wasmguard.lock import lock
+from wasmguard.policy import _named
 from wasmguard.sandbox import call
 
 WRITE = {
@@ -116,7 +119,7 @@ def test_a_bug_of_ours_denies(configured, monkeypatch):
 
 def test_a_bug_while_a_policy_is_asked_denies(configured, monkeypatch):
     guard = Guard.load(configured("pass"))
-    monkeypatch.setattr("wasmguard.guard.answered", lambda *_: 1 / 0)
+    monkeypatch.setattr("wasmguard.policy.answered", lambda *_: 1 / 0)
     assert guard.decide(WRITE).effect is Effect.DENY
 
 
@@ -188,9 +191,9 @@ def test_compiled_code_that_was_tampered_with_denies(configured, tmp_path):
 
 
 def test_a_tool_pattern_ends_in_a_star_or_is_a_name():
-    assert _matches("mcp__a__b", "mcp__*")
-    assert _matches("Write", "*")
-    assert not _matches("Writer", "Write")
+    assert _named("mcp__a__b", "mcp__*")
+    assert _named("Write", "*")
+    assert not _named("Writer", "Write")
 
 
 def test_an_event_of_the_callers_is_read_anew_every_time(configured):
@@ -284,5 +287,173 @@ def test_a_deny_that_breaks_its_grants_is_no_less_than_a_deny(configured, monkey
     def ungranted(*_):
         raise Ungranted("it remembers a `state`")
 
-    monkeypatch.setattr("wasmguard.guard.answered", ungranted)
+    monkeypatch.setattr("wasmguard.policy.answered", ungranted)
     assert Guard.load(path).decide(WRITE).effect is Effect.DENY
+
+
+# Outputs
+
+RAN = {
+    "hook_event_name": "PostToolUse",
+    "tool_name": "Bash",
+    "tool_input": {"command": "env"},
+    "tool_response": {"stdout": "key=s3cret", "stderr": "", "interrupted": False, "isImage": False},
+}
+OUTPUT = {"grants.rewrite_output": '{ Bash = { max = "1 KiB" } }', "events": '["PostToolUse", "PreToolUse"]'}
+HELD = {**RAN["tool_response"], "stdout": NOTICE, "stderr": NOTICE}
+
+
+def test_a_granted_rewrite_of_an_output_keeps_its_shape(configured):
+    decision = Guard.load(configured("redacts", redacts=OUTPUT)).decide(RAN)
+    assert decision.output == {**RAN["tool_response"], "stdout": "[redacted]"}
+    assert decision.effect is Effect.PASS
+
+
+def test_a_rewrite_of_an_output_without_a_grant_is_a_fault_and_changes_nothing(configured):
+    decision = Guard.load(configured("redacts", redacts={"events": '["PostToolUse"]'})).decide(RAN)
+    assert (decision.output, decision.faulted) == (None, True)
+
+
+@pytest.mark.parametrize("guest", ["unreachable", "loop_evaluate", "bad_effect"])
+def test_what_a_failing_policy_might_have_rewritten_is_withheld(configured, guest):
+    decision = Guard.load(configured(guest, **{guest: OUTPUT})).decide(RAN)
+    assert (decision.output, decision.faulted) == (HELD, True)
+    assert Guard.load(configured(guest, **{guest: {"events": '["PostToolUse"]'}})).decide(RAN).output is None
+
+
+def test_nothing_is_withheld_for_a_shadowed_policy_or_another_tool(configured):
+    shadowed = Guard.load(configured("unreachable", unreachable=OUTPUT | {"shadow": "true"}))
+    assert shadowed.decide(RAN).output is None
+    elsewhere = Guard.load(configured("unreachable", unreachable=OUTPUT | {"tools": '["Bash", "Read"]'}))
+    assert elsewhere.decide(RAN | {"tool_name": "Read"}).output is None
+
+
+def test_two_failing_policies_withhold_once_and_come_to_rest(configured):
+    decision = Guard.load(configured("unreachable", "bad_effect", unreachable=OUTPUT, bad_effect=OUTPUT)).decide(RAN)
+    assert decision.output == HELD
+    assert "no rest" not in decision.reason
+
+
+def test_what_nobody_could_judge_is_withheld_if_it_might_have_been_rewritten(configured, monkeypatch):
+    guard = Guard.load(configured("redacts", redacts=OUTPUT))
+    monkeypatch.setattr("wasmguard.guard.decided", None)
+    assert guard.decide(RAN).output == HELD
+    guard.close()
+    assert guard.decide(RAN).output == HELD
+    plain = Guard.load(configured("pass"))
+    assert plain.decide(RAN).output is None
+
+
+# State
+
+
+def counted(guard):
+    return sum(int.from_bytes(v.state, "little") for v in guard.decide(WRITE).verdicts if v.state)
+
+
+STATE = {"grants.state": '"1 KiB"'}
+
+
+def test_a_policy_with_a_grant_remembers_and_one_without_is_at_fault(configured):
+    with Guard.load(configured("counts", counts=STATE)) as guard:
+        assert [counted(guard) for _ in range(3)] == [1, 2, 3]
+    with Guard.load(configured("counts", counts=STATE)) as again:
+        assert counted(again) == 4
+    assert Guard.load(configured("counts")).decide(WRITE).faulted
+
+
+def test_an_event_that_takes_two_rounds_counts_once(configured):
+    moves = {'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
+    with Guard.load(configured("counts", "rewrite_constant", counts=STATE, rewrite_constant=moves)) as guard:
+        assert len(guard.decide(WRITE).verdicts) == 4
+        assert counted(guard) == 2 + 2  # asked twice, each time about what it remembered before
+
+
+def test_sessions_do_not_share_what_is_remembered_unless_the_owner_says_so(configured):
+    with Guard.load(configured("counts", counts=STATE)) as guard:
+        guard.decide(WRITE | {"session_id": "a"})
+        (verdict,) = guard.decide(WRITE | {"session_id": "b"}).verdicts
+        assert verdict.state[0] == 1
+    shared = {"grants.state": '{ max = "1 KiB", scope = "owner" }'}
+    with Guard.load(configured("counts", counts=shared)) as guard:
+        guard.decide(WRITE | {"session_id": "a"})
+        (verdict,) = guard.decide(WRITE | {"session_id": "b"}).verdicts
+        assert verdict.state[0] == 2
+
+
+def test_a_store_that_is_gone_is_a_fault_until_its_owner_locks_again(configured, own_home):
+    path = configured("counts", counts=STATE)
+    with Guard.load(path) as guard:
+        counted(guard)
+        for file in own_home.rglob("state/*.db*"):
+            file.unlink()
+        assert guard.decide(WRITE).faulted
+    with Guard.load(path) as guard:
+        assert guard.decide(WRITE).faulted
+    path.write_text(path.read_text() + "\n")  # a hook would lock this by itself
+    with Guard.load(path) as guard:
+        assert guard.decide(WRITE).faulted
+    lock(str(path), repin=True)
+    with Guard.load(path) as guard:
+        assert counted(guard) == 1
+
+
+# On an event loop, and several guards
+
+
+def test_a_small_decision_is_made_at_once_and_a_large_one_is_not(configured):
+    guard = Guard.load(configured("deny"), isolation="thread")
+    guard.decide(WRITE)
+    assert guard.decide_at_once(WRITE).effect is Effect.DENY
+    large = {**WRITE, "tool_input": {"file_path": "/etc/x", "content": "x" * 2_000_000}}
+    assert guard.decide_at_once(large) is None
+    assert asyncio.run(guard.adecide(large)).effect is Effect.DENY
+
+
+def test_what_takes_long_or_remembers_is_not_decided_at_once(configured):
+    with Guard.load(configured("loop_evaluate"), isolation="thread") as guard:
+        guard.decide(WRITE)
+        assert guard.decide_at_once(WRITE) is None
+        assert asyncio.run(guard.adecide(WRITE)).faulted
+    with Guard.load(configured("counts", counts=STATE), isolation="thread") as guard:
+        assert guard.decide_at_once(WRITE) is None
+
+
+def test_several_guards_decide_as_one_chain(configured, tmp_path):
+    moves = {'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
+    mover = Guard.load(configured("rewrite_constant", rewrite_constant=moves))
+    other = Guard.load(configured("pass", "deny", deny={"tools": '["Bash"]'}))
+    with Guards(other, mover) as guards:
+        decision = guards.decide(WRITE)
+        assert [v.policy for v in decision.verdicts] == ["pass", "rewrite-constant", "pass", "rewrite-constant"]
+        assert guards.decide(WRITE | {"tool_name": "Bash"}).effect is Effect.DENY
+        assert asyncio.run(guards.adecide(WRITE)).rewrite == {"file_path": "/sandbox/moved", "content": "x"}
+    assert guards.decide(WRITE).effect is Effect.DENY
+    assert mover.closed
+    assert other.closed
+
+
+def test_no_guards_at_all_deny():
+    assert Guards().decide(WRITE).effect is Effect.DENY
+
+
+def test_two_guards_may_not_have_a_policy_of_the_same_name(configured):
+    one = Guard.load(configured("pass"))
+    with pytest.raises(ConfigError, match="two guards have a policy `pass`"):
+        Guards(one, one)
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        ({"matcher": '"Write|Edit"'}, ["Write"]),
+        ({"matcher": '"^mcp__.*__put$"'}, ["mcp__a__put"]),
+        ({"matchers": '{ PreToolUse = "Read" }'}, ["Read"]),
+        ({"matchers": '{ PostToolUse = "*", PreToolUse = "" }'}, ["Write", "Read", "mcp__a__put"]),
+        ({"matchers": '{ PostToolUse = "*" }'}, []),
+    ],
+)
+def test_a_matcher_says_which_tools_a_policy_is_asked_about(configured, keys, asked):
+    guard = Guard.load(configured("deny", deny=keys))
+    tools = ("Write", "Read", "mcp__a__put")
+    assert [tool for tool in tools if guard.decide(WRITE | {"tool_name": tool}).effect is Effect.DENY] == asked

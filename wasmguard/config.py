@@ -19,9 +19,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from wasmguard import places
+from wasmguard.config_grants import StateGrant
 from wasmguard.config_limits import LimitsConfig
 from wasmguard.config_pins import write_pins
-from wasmguard.config_tables import File, PolicyConfig
+from wasmguard.config_tables import File, PolicyConfig, StateConfig
 from wasmguard.decision import Effect
 from wasmguard.errors import ConfigError
 from wasmguard.guest.bundle import OTHERS, read_once
@@ -53,6 +55,8 @@ class Config(Value):
     self_protection: bool
     """Whether the guard's files and the agent's settings are kept from tools."""
     limits: LimitsConfig
+    state: StateConfig
+    """Where policies remember things."""
     policy: tuple[PolicyConfig, ...]
     """The policies, in the order in which they are asked."""
     lines: Mapping[str, int]
@@ -62,7 +66,16 @@ class Config(Value):
         """The limits of *policy* (rule 3); without one, those of a policy that has none of its own."""
         asked = manifest.limits if manifest else "default"
         limits = self.limits.over(TIGHT if asked == "tight" else DEFAULT)  # a manifest may ask for less, not take more
-        return policy.limits.over(limits) if policy else limits
+        if policy is None:
+            return limits
+        made = policy.limits.over(limits)
+        return made if policy.timeout is None else made.replaced(clock=policy.timeout)
+
+    def stored(self) -> dict[str, Any]:
+        """Where policies remember things, as plain data for the plan."""
+        file = self.state.password_file
+        found = os.path.join(self.base, places.expanded(file)) if file else None
+        return {**self.state.model_dump(), "password_file": found}
 
     def where(self, policy: PolicyConfig) -> str:
         """File, line and policy, for messages about its settings."""
@@ -91,19 +104,31 @@ def load(path: str) -> Config:
         isolation=file.isolation,
         self_protection=file.self_protection,
         limits=file.limits,
+        state=file.state,
         policy=file.policy,
         lines={policy.name: layout.line(("policy", at, "settings")) for at, policy in enumerate(file.policy)},
     )
 
 
-def grants_of(policy: PolicyConfig) -> Grants:
-    """What *policy* is granted, for the gate."""
+def grants_of(policy: PolicyConfig, manifest: Manifest | None = None, entries: int = 10_000) -> Grants:
+    """What *policy* is granted, for the gate; its *manifest* says what it remembers things for unless the owner does.
+    There may be so many *entries* of that."""
     granted = policy.grants
     return Grants(
         effects=frozenset({Effect.PASS, *(Effect[name.upper()] for name in granted.effects)}),
         rewrite={key: grant.constraint() for key, grant in granted.rewrite.items()},
         permissions=frozenset(granted.permissions),
+        rewrite_output={tool: grant.max for tool, grant in granted.rewrite_output.items()},
+        **_remembered(granted.state, manifest, entries),
     )
+
+
+def _remembered(state: StateGrant | None, manifest: Manifest | None, entries: int) -> dict[str, Any]:
+    if state is None:
+        return {}
+    asked = manifest.asks.state if manifest else None
+    scope = state.scope or (asked.scope if asked else "session")
+    return {"state": state.max, "scope": scope, "expires": state.expires, "entries": entries}
 
 
 def schema() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from wasmguard.toml_errors import written
 _SIZES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": KIB, "MiB": MIB, "GiB": GIB}
 _MILLISECONDS = {"ms": 1, "s": 1000}
 _SECONDS = {"s": 1, "min": 60}
+_LONG = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 
 def _quantity(units: Mapping[str, int], example: str) -> BeforeValidator:
@@ -41,6 +42,7 @@ def _quantity_schema(units: Mapping[str, int]) -> WithJsonSchema:
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
 Size = Annotated[int, _quantity(_SIZES, "16 MiB"), _quantity_schema(_SIZES)]
 Milliseconds = Annotated[int, _quantity(_MILLISECONDS, "100 ms"), _quantity_schema(_MILLISECONDS)]
+Duration = Annotated[int, _quantity(_LONG, "30 d"), _quantity_schema(_LONG)]
 Seconds = Annotated[int, _quantity(_SECONDS, "10 s"), _quantity_schema(_SECONDS)]
 
 

@@ -6,7 +6,6 @@ refused by name. The docstrings are what an editor shows: they go into the JSON 
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -19,134 +18,24 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
-from wasmguard.config_limits import LimitsConfig, Size, bounded
+from wasmguard import matcher as matchers
+from wasmguard.config_grants import GrantsConfig, plain
+from wasmguard.config_limits import LimitsConfig, Milliseconds, bounded
 from wasmguard.decision import OURSELVES
-from wasmguard.guest.grants import Constraint, Max, OneOf, Within
-from wasmguard.guest.manifest import EventName, PolicyName, RewriteKey, Table, ToolPattern
-from wasmguard.guest.paths import check_root
-from wasmguard.limits import HARD_MAX, SAFE_INTEGER
+from wasmguard.guest.manifest import EventName, PolicyName, Table, ToolPattern
+from wasmguard.limits import HARD_MAX
 from wasmguard.text import one_line
 
-DESTINATIONS = ("userSettings", "projectSettings", "localSettings", "session", "cliArg")
-DEPTH = 16  # levels of nesting in a setting
-_ONE = {"type": ["string", "integer", "boolean"]}
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
-def _root(folder: str) -> str:
-    check_root(folder)
-    return folder
+def _matcher(text: str) -> str:
+    matchers.check(text)
+    return text
 
 
-def _plain(value: Any, depth: int = DEPTH) -> Any:
-    """*value*, which has the same meaning in JSON, msgpack and every guest's language."""
-    if not depth:
-        raise ValueError(f"nested deeper than {DEPTH} levels: write it flatter")
-    if isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            _plain(item, depth - 1)
-    elif type(value) is int and abs(value) > SAFE_INTEGER:
-        raise ValueError("an integer beyond 2**53, which not every guest can read: write it as a text")
-    elif type(value) is float and not math.isfinite(value):
-        raise ValueError(f"`{value}` is not finite: write a number")
-    elif not isinstance(value, str | int | float):
-        raise ValueError(f"`{value}` is a date or a time, which policies cannot read: write it in quotes")
-    return value
-
-
-def _one(value: Any) -> Any:
-    if not isinstance(value, str | int):
-        raise ValueError("no text, integer or boolean: write one of those")  # noqa: TRY004  # pydantic expects it
-    return _plain(value)
-
-
-class RewriteGrant(Table):
-    """What one field of one tool's input may be rewritten to: exactly one of `within`, `max` and `one_of`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [name]} for name in ("within", "max", "one_of")]},
-        title="Rewrite grant",
-    )
-
-    within: Annotated[str, AfterValidator(_root)] | None = Field(default=None, examples=["/sandbox"])
-    """A path below this folder."""
-
-    max: Annotated[Size, AfterValidator(lambda size: bounded(size, HARD_MAX.answer))] | None = Field(
-        default=None, examples=["64 KiB"]
-    )
-    """Any value up to this size: a strong grant."""
-
-    one_of: (
-        Annotated[
-            tuple[Annotated[Any, AfterValidator(_one), WithJsonSchema(_ONE)], ...], Field(strict=False, min_length=1)
-        ]
-        | None
-    ) = Field(default=None, examples=[["python3", "node"]])
-    """One of these texts, integers or booleans."""
-
-    silent: bool = Field(default=False, examples=[False])
-    """Whether a rewritten command goes ahead without being shown to a human. Not with `within`."""
-
-    @model_validator(mode="after")
-    def _has_one_constraint(self) -> Self:
-        named = [name for name in ("within", "max", "one_of") if getattr(self, name) is not None]
-        if len(named) != 1:
-            raise ValueError(
-                'a rewrite has one constraint: write `within = "/folder"`, `max` or `one_of`, and only one'
-            )
-        if self.silent and self.within is not None:
-            raise ValueError("`silent` says nothing about a path: leave it out")
-        return self
-
-    def constraint(self) -> Constraint:
-        """The same for the gate."""
-        if self.within is not None:
-            return Within(root=self.within)
-        if self.max is not None:
-            return Max(bytes=self.max, silent=self.silent)
-        return OneOf(values=self.one_of or (), silent=self.silent)
-
-
-def _all_or_none(given: object) -> object:
-    return list(DESTINATIONS) if given is True else [] if given is False else given
-
-
-def _or_true(schema: dict[str, Any]) -> None:
-    """Let an editor take `true` as well as the list."""
-    schema["type"] = [schema["type"], "boolean"]
-
-
-def _not_yet(_given: object) -> None:
-    raise ValueError("this version of wasmguard cannot grant that: remove it")
-
-
-_NotYet = Annotated[None, BeforeValidator(_not_yet)]
-
-
-class GrantsConfig(Table):
-    """What its owner lets a policy do beyond tightening. Nothing by default."""
-
-    model_config = ConfigDict(title="Grants")
-
-    effects: Annotated[tuple[Literal["deny", "ask", "allow"], ...], Field(strict=False)] = Field(
-        default=("deny", "ask"), examples=[["deny", "ask"]]
-    )
-    """The effects that count. `deny` and `ask` always do; without `allow` an allow counts as no opinion."""
-
-    rewrite: dict[RewriteKey, RewriteGrant] = Field(default={}, examples=[{"Write.file_path": {"within": "/sandbox"}}])
-    """The fields of tool inputs that it may rewrite, each as `"Tool.field"`."""
-
-    permissions: Annotated[
-        tuple[Literal["userSettings", "projectSettings", "localSettings", "session", "cliArg"], ...],
-        Field(strict=False, json_schema_extra=_or_true),
-        BeforeValidator(_all_or_none),
-    ] = Field(default=(), examples=[["session"]])
-    """Where its permission updates may be written to; `true` for everywhere."""
-
-    rewrite_output: SkipJsonSchema[_NotYet] = None
-    state: SkipJsonSchema[_NotYet] = None
+Matcher = Annotated[str, AfterValidator(_matcher)]
 
 
 def _digest(text: str) -> str:
@@ -174,14 +63,22 @@ class PolicyConfig(Table):
     events: Annotated[tuple[EventName, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, examples=[["PreToolUse"]]
     )
-    """The events that it is asked about; absent for those that its manifest names."""
+    """The events that it is asked about; absent for those of `matchers`, or else those that its manifest names."""
 
     tools: Annotated[tuple[ToolPattern, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, examples=[["Write", "Edit"]]
     )
     """The tools that it is asked about, a trailing `*` for a prefix; absent for those that its manifest names."""
 
-    settings: dict[str, Annotated[Any, AfterValidator(_plain)]] = Field(default={}, examples=[{"root": "/sandbox"}])
+    matcher: Matcher | None = Field(default=None, examples=["Write|Edit"])
+    """Instead of `tools`: names with `|` between them, or a regular expression, as in the agent's own settings."""
+
+    matchers: Annotated[dict[EventName, Matcher], Field(min_length=1)] | None = Field(
+        default=None, examples=[{"PreToolUse": "Write|Edit", "PostToolUse": "*"}]
+    )
+    """The same for each event."""
+
+    settings: dict[str, Annotated[Any, AfterValidator(plain)]] = Field(default={}, examples=[{"root": "/sandbox"}])
     """What the policy is told; its manifest says what it understands."""
 
     grants: GrantsConfig = Field(default=GrantsConfig(), examples=[{"effects": ["deny", "ask"]}])
@@ -193,8 +90,23 @@ class PolicyConfig(Table):
     shadow: bool = Field(default=False, examples=[True])
     """Whether it is asked and recorded, but never obeyed."""
 
+    timeout: Annotated[Milliseconds, AfterValidator(lambda clock: bounded(clock, HARD_MAX.clock))] | None = Field(
+        default=None, examples=["1 s"]
+    )
+    """How long it may run for one event: another word for `limits.clock`."""
+
     limits: LimitsConfig = Field(default=LimitsConfig(), examples=[{"profile": "roomy"}])
     """Its own limits, before those at the top."""
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        if sum(said is not None for said in (self.tools, self.matcher, self.matchers)) > 1:
+            raise ValueError("`tools`, `matcher` and `matchers` say the same: keep one of them")
+        if self.matchers and self.events and self.matchers.keys() != set(self.events):
+            raise ValueError("`matchers` names other events than `events`: leave `events` out")
+        if self.timeout is not None and self.limits.clock is not None:
+            raise ValueError("`timeout` and `limits.clock` say the same: keep one of them")
+        return self
 
     @field_validator("name")
     @classmethod
@@ -217,6 +129,39 @@ def _many(given: object) -> object:
     return given
 
 
+_STORE = r"^(?:sqlite|rediss?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[0-9]{1,3})?)$"
+
+
+def _store(text: str) -> str:
+    if "@" in text:
+        raise ValueError(
+            "a password does not belong into this file: write it into another one, and name that as `password_file`"
+        )
+    if not re.fullmatch(_STORE, text):
+        raise ValueError(f"`{one_line(text, 80)}` is no store: write `sqlite`, or `redis://host:6379/0`")
+    return text
+
+
+class StateConfig(Table):
+    """Where policies remember what they may (`grants.state`)."""
+
+    model_config = ConfigDict(title="State")
+
+    store: Annotated[str, AfterValidator(_store), WithJsonSchema({"type": "string", "pattern": _STORE})] = Field(
+        default="sqlite", examples=["sqlite", "redis://127.0.0.1:6379/0"]
+    )
+    """A file in the state folder, or a Redis server where several machines share one budget."""
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(default="wasmguard", examples=["team-a"])
+    """What the keys in Redis begin with: configurations with the same one share what they remember."""
+
+    password_file: str | None = Field(default=None, examples=["/home/you/.config/wasmguard/redis-password"])
+    """A file of yours alone that holds the password for Redis, and before it, with a colon between, perhaps a user."""
+
+    entries: int = Field(default=10_000, ge=1, le=1_000_000, examples=[10_000])
+    """For how many sessions, agents or projects a policy may remember something; one more is a fault."""
+
+
 class File(Table):
     """The owner's configuration of wasmguard: who is asked about what, with which grants and limits."""
 
@@ -230,6 +175,9 @@ class File(Table):
 
     limits: LimitsConfig = Field(default=LimitsConfig(), examples=[{"profile": "tight"}])
     """How much each policy may use, unless it has limits of its own."""
+
+    state: StateConfig = Field(default=StateConfig(), examples=[{"store": "sqlite"}])
+    """Where policies remember things."""
 
     policy: Annotated[tuple[PolicyConfig, ...], Field(strict=False), BeforeValidator(_many)] = ()
     """The policies, in the order in which they are asked."""

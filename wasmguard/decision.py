@@ -7,7 +7,7 @@ given, and the list settles into one *decision*, which a dialect then says in it
 2. Silence is no opinion. An empty list is PASS, and on PASS the agent asks its user whatever it would have asked
    without us. PASS is not ALLOW.
 3. An ALLOW vouches for the input its policy saw. A later rewrite voids it.
-4. A DENY is final: no later verdict undoes it, and nothing is rewritten.
+4. A DENY is final: no later verdict undoes it, and no input is rewritten. A rewritten output stays rewritten.
 5. A policy that could not answer counts as DENY, unless its owner said ASK. It can never count as less.
 
 Whom to ask, and whom to ask again after a rewrite, is the chain's business: it hands over one list, however many rounds
@@ -59,6 +59,9 @@ class Verdict(Value):
     None if it stays what it was: a rewrite that changes nothing is no rewrite.
     """
 
+    output: Any = None
+    """The whole output of the tool from here on, as the host rebuilt and checked it. None if it stays what it was."""
+
     fault: str = ""
     """Why the policy could not answer, in the host's words. Empty if it answered."""
 
@@ -73,6 +76,9 @@ class Verdict(Value):
 
     notes: tuple[str, ...] = ()
     """For the record only. Untrusted."""
+
+    state: bytes | None = None
+    """What the policy remembers from now on: empty for nothing any more, None for what it remembered before."""
 
     shadow: bool = False
     """Asked and recorded, never obeyed."""
@@ -116,6 +122,9 @@ class Decision(Value):
 
     rewrite: Mapping[str, Any] | None = None
     """The complete new tool input, or None."""
+
+    output: Any = None
+    """The complete new output of the tool, whatever the effect: what was taken out stays out. None: as it was."""
 
     context: str = ""
     """What the policies say to the model, one paragraph each, in the order of the policies."""
@@ -162,6 +171,7 @@ def settle(verdicts: Iterable[Verdict]) -> Decision:
         effect=effect,
         because=() if effect is Effect.PASS else tuple(v for v in standing if v.effect is effect),
         rewrite=said[last].rewrite if said and effect is not Effect.DENY else None,
+        output=next((v.output for v in reversed(said) if v.output is not None), None),
         context=_contexts(said),
         verdicts=everything,
     )

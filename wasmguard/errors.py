@@ -19,6 +19,7 @@
     │   └── OutsideGrant        it used a grant, and broke the grant's constraint
     └── HostError               us, or the machine: a file we own cannot be read or written
         ├── CacheError          a compiled module or a plan is missing, foreign or was tampered with
+        ├── StateError          what a policy remembers cannot be read or written, or is gone
         └── PlanStale           the plan does not belong to the configuration as it is now
 
 Decide by class, never by text. Messages are one line, lower case, without a full stop: the user's word in backticks,
@@ -105,5 +106,13 @@ class CacheError(HostError):
     """A file in the private cache is missing, foreign, or not what was written there."""
 
 
+class StateError(HostError):
+    """What a policy remembers cannot be read or written, or is gone: a fault of that policy, never an amnesty."""
+
+
 class PlanStale(HostError):
     """The plan was made from another configuration, engine or module file than there is now."""
+
+
+class NotAtOnce(Exception):  # noqa: N818  # no error: the way to say "ask me in a thread"
+    """A decision would take longer than an event loop may wait. Nobody outside `wasmguard.guard` sees it."""

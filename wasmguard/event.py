@@ -17,16 +17,31 @@ if TYPE_CHECKING:
     from typing import Any
 
 GATING = frozenset(
-    {"PreToolUse", "PermissionRequest", "UserPromptSubmit", "PreCompact", "Stop", "SubagentStop", "ConfigChange"}
+    {"PreToolUse", "PermissionRequest", "UserPromptSubmit", "UserPromptExpansion", "PreCompact", "ConfigChange"}
+    | {"PreModelSwitch", "PostToolBatch", "TaskCreated", "Elicitation", "ElicitationResult"}
+    | {"Stop", "SubagentStop", "TaskCompleted", "TeammateIdle"}
 )
 """Events whose answer can stop something: when in doubt, stop it."""
 
-STOPPING = frozenset({"Stop", "SubagentStop"})
+STOPPING = frozenset({"Stop", "SubagentStop", "TaskCompleted", "TeammateIdle"})
 """Gating events where a deny means "go on working". A guard that always fails must not keep an agent running for ever,
 so here a fault is answered like no opinion: the one documented exception to failing closed."""
 
+AFTER = frozenset({"PostToolUse", "PostToolUseFailure"})
+"""Events about a call that has been made: nothing can be stopped any more, and a deny is a message to the model."""
+
 REWRITABLE = frozenset({"PreToolUse"})
 """Events whose tool input may be replaced."""
+
+OUTPUTS = frozenset({"PostToolUse"})
+"""Events whose tool output may be replaced."""
+
+OUTPUT_WORDS = frozenset(
+    {"type", "mode", "cell_type", "status", "outcome", "op", "operation", "action", "method", "level", "state"}
+    | {"store_kind", "media_type", "mediaType"}
+)
+"""Fields of tools' outputs, at any level, that hold one of a few words each (Claude Code 2.1.330): with any other text
+in them the client drops the whole replacement, and shows the original."""
 
 TOOL_GATES = frozenset({"PreToolUse", "PermissionRequest"})
 """Gating events that carry `tool_name` and `tool_input`."""
@@ -63,6 +78,15 @@ class Event(Value):
         given = self.fields.get("tool_input")
         return given if isinstance(given, dict) else {}
 
+    @property
+    def output(self) -> Any:
+        """`tool_response`, what the tool gave back; None for an event that has none."""
+        return self.fields.get("tool_response")
+
     def with_input(self, tool_input: Mapping[str, Any]) -> Event:
         """The same event about another tool input."""
         return self.replaced(fields={**self.fields, "tool_input": tool_input})
+
+    def with_output(self, output: Any) -> Event:
+        """The same event about another output of the tool."""
+        return self.replaced(fields={**self.fields, "tool_response": output})

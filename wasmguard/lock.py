@@ -21,7 +21,7 @@ from wasmguard import plan
 from wasmguard.errors import BundleError, ConfigError, ModuleChanged, ModuleRefused
 from wasmguard.event import GATING
 from wasmguard.guest.bundle import Bundle, open_bundle
-from wasmguard.guest.grants import Grants, Max, OneOf
+from wasmguard.guest.grants import Constraint, Grants, Max, OneOf
 from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
 from wasmguard.sandbox import bindings
 from wasmguard.sandbox.cache import digest
@@ -34,7 +34,9 @@ from wasmguard.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from wasmguard.guest.manifest import Asks
 
 SHELLS = frozenset({"Bash.command", "Monitor.command", "PowerShell.command"})
 STRONG = SHELLS | {"Write.content", "WebFetch.url", "Agent.prompt", "Workflow.script", "CronCreate.prompt"}
@@ -73,12 +75,33 @@ def lock(path: str, *, repin: bool) -> Outcome:
         HostError: if the machine does not let us.
     """
     outcome = prepare(path, repin=repin)
+    _make_store(outcome.plan, may_be_new=repin)
     if repin:
         pins = {policy.name: policy.sha256 for policy in outcome.policies}
         written = owner.write_pins(path, pins, outcome.plan.digest)  # refused if somebody saved the file meanwhile
         outcome = outcome.replaced(plan=outcome.plan.replaced(digest=written))
     plan.write(outcome.plan)
     return outcome
+
+
+def _make_store(made: plan.Plan, *, may_be_new: bool) -> None:
+    """Make what policies remember things in, if there is none yet.
+
+    One that was there and is gone is not made anew unless its owner locks by hand: whoever deletes it would have reset
+    every budget.
+    """
+    if not _remembers(made):
+        return
+    from wasmguard.state import exists, make
+
+    before = plan.last(made.config)
+    first = before is None or not _remembers(before) or before.state != made.state
+    if (first or may_be_new) and not exists(made.config, made.state):
+        make(made.config, made.state)
+
+
+def _remembers(made: plan.Plan) -> bool:
+    return any(policy.grants["state"] for policy in made.policies)
 
 
 def prepare(path: str, *, repin: bool) -> Outcome:
@@ -96,7 +119,8 @@ def prepare(path: str, *, repin: bool) -> Outcome:
     setups = _setups([(shape.kind, limits) for shape, (_, _, limits) in zip(shapes, found, strict=True)])
     planned, told = [], []
     for (policy, bundle, limits), shape in zip(found, shapes, strict=True):
-        grants, setup = owner.grants_of(policy), setups[shape.kind]
+        grants = owner.grants_of(policy, bundle.manifest, settings.state.entries)
+        setup = setups[shape.kind]
         code, seconds = _code(policy.name, bundle, setup, limits, again=repin)
         entry = _planned(settings, policy, bundle, kind=shape.kind, grants=grants, limits=limits, code=code)
         planned.append(entry.replaced(wasi=shape.wasi, inert=_inert(setup, limits)) if shape.wasi else entry)
@@ -109,6 +133,7 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         event=max(limits.event for _, _, limits in found),
         isolation=settings.isolation,
         self_protection=settings.self_protection,
+        state=settings.stored(),
         policies=tuple(planned),
     )
     return Outcome(plan=made, policies=tuple(told))
@@ -231,6 +256,9 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
 ) -> plan.PlannedPolicy:
     manifest = bundle.manifest
     texts = sum(c.bytes for c in grants.rewrite.values() if isinstance(c, Max))
+    texts += max(grants.rewrite_output.values(), default=0) + grants.state
+    named = manifest.tools if manifest else None
+    matchers = _matchers(policy)
     return plan.PlannedPolicy(
         name=policy.name,
         reference=policy.module,
@@ -240,8 +268,9 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
         kind=kind,
         manifest=_manifest_digest(bundle),
         code=code,
-        events=tuple(policy.events or (manifest.events if manifest else ("PreToolUse",))),
-        tools=_optional(policy.tools if policy.tools is not None else manifest.tools if manifest else None),
+        events=tuple(policy.events or policy.matchers or (manifest.events if manifest else ("PreToolUse",))),
+        tools=None if matchers else _optional(policy.tools if policy.tools is not None else named),
+        matchers=matchers,
         reads=_optional(manifest.reads if manifest else None),
         settings=manifest.settled(policy.settings, settings.where(policy)) if manifest else dict(policy.settings),
         grants=grants.as_data(),
@@ -250,6 +279,13 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
         limits=limits.as_dict(),
         answer=limits.answer + texts,
     )
+
+
+def _matchers(policy: owner.PolicyConfig) -> dict[str, str]:
+    """The owner's matchers by event; `*` stands for every other one."""
+    if policy.matchers:
+        return dict(policy.matchers)
+    return {} if policy.matcher is None else {"*": policy.matcher}
 
 
 def _optional(names: object) -> tuple[str, ...] | None:
@@ -271,21 +307,36 @@ def _told(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str |
 
 def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants) -> list[str]:
     """What the owner should know about this policy, one sentence each."""
-    notices = []
-    for key, constraint in grants.rewrite.items():
-        if key in SHELLS and getattr(constraint, "silent", False):
-            notices.append(f"it may rewrite `{key}` without anybody seeing it")
-        elif key in STRONG or isinstance(constraint, Max | OneOf):
-            notices.append(f"it may rewrite `{key}`: a strong grant")
     manifest = bundle.manifest
+    notices = [_strength(key, constraint) for key, constraint in grants.rewrite.items()]
     if manifest and manifest.limits == "roomy":
         notices.append('it asks for more than the default limits: `limits.profile = "roomy"` gives them')
-    for key in manifest.asks.rewrite if manifest else ():
-        if key not in grants.rewrite:
-            notices.append(f'it asks for `grants.rewrite."{key}"`: without it such a rewrite is a fault, which denies')
-    for event in policy.events or ():
+    notices += _missing(manifest.asks, grants) if manifest else ()
+    for event in policy.events or policy.matchers or ():
         if manifest and event not in manifest.events:
             notices.append(f"it does not say that it can judge `{event}`")
         if event not in GATING:
             notices.append(f"`{event}` is only observed: nothing it says there stops anything")
-    return notices
+    return [notice for notice in notices if notice]
+
+
+def _strength(key: str, constraint: Constraint) -> str:
+    """What a grant to rewrite amounts to, if it is a strong one."""
+    if key in SHELLS and constraint.silent:
+        return f"it may rewrite `{key}` without anybody seeing it"
+    return f"it may rewrite `{key}`: a strong grant" if key in STRONG or isinstance(constraint, Max | OneOf) else ""
+
+
+def _missing(asks: Asks, grants: Grants) -> Iterator[str]:
+    """What a policy asks for and was not granted."""
+    for key in asks.rewrite:
+        if key not in grants.rewrite:
+            yield f'it asks for `grants.rewrite."{key}"`: without it such a rewrite is a fault, which denies'
+    for tool in asks.rewrite_output:
+        if grants.most_output(tool) is None:
+            yield f'it asks for `grants.rewrite_output."{tool}"`: without it such a rewrite is a fault'
+    for destination in asks.permissions:
+        if destination not in grants.permissions:
+            yield f'it asks for `grants.permissions = ["{destination}"]`: without it such an update is a fault'
+    if asks.state and grants.state < asks.state.max:
+        yield f"it asks for `grants.state = {asks.state.max}`: with less, to remember is a fault"

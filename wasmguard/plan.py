@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wasmguard.sandbox.isolation import Guest
 
-FORMAT = 2
+FORMAT = 3
 LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
 LARGEST_MODULE = HARD_MAX.module
 
@@ -56,6 +56,8 @@ class PlannedPolicy(Value):
     events: tuple[str, ...]
     tools: tuple[str, ...] | None = None
     """Tool names, some with a trailing `*`; None for all."""
+    matchers: Mapping[str, str] = {}
+    """Instead of `tools`: matchers of tool names (`wasmguard.matcher`) by event, `*` for every other event."""
     reads: tuple[str, ...] | None = None
     """The event fields it is sent; None for all."""
     settings: Mapping[str, Any]
@@ -84,6 +86,8 @@ class Plan(Value):
     """Where policies run: `process` or `thread`, see `wasmguard.sandbox.isolation`."""
     self_protection: bool
     """Whether the guard's files and the agent's settings are kept from tools."""
+    state: Mapping[str, Any]
+    """Where policies remember things, see `wasmguard.state`."""
     policies: tuple[PlannedPolicy, ...]
 
 

@@ -27,6 +27,7 @@ EVERY_KEY = {
     "permissions": [{"type": "setMode", "mode": "plan", "destination": "session"}],
     "state": b"\x00\xff",
     "notes": ["one", "two"],
+    "rewrite_output": {"stdout": "gone", "more": [{"text": "x"}]},
 }
 PROTOCOL = """hookSpecificOutput updatedInput updatedPermissions permissionDecision continue decision systemMessage
     suppressOutput stopReason async asyncTimeout modifiedInput"""  # of the agent: the host builds it, nobody copies it
@@ -227,6 +228,15 @@ def test_an_answer_may_use_every_key():
     assert answer.as_dict() == {**as_given, "permissions": tuple(EVERY_KEY["permissions"])}
 
 
+@pytest.mark.parametrize("output", [["a", {"text": "b"}], "text", {"stdout": ""}, [], ""])
+def test_an_output_may_be_a_map_a_list_or_a_text(output):
+    assert decode_answer(packb({"rewrite_output": output})).rewrite_output == output
+
+
+def test_an_empty_map_replaces_no_output():
+    assert decode_answer(packb({"rewrite_output": {}})) == Answer()
+
+
 @pytest.mark.parametrize("effect", Effect)
 def test_an_effect_is_one_of_four_words(effect):
     assert decode_answer(packb({"effect": effect.name.lower()})).effect is effect
@@ -241,8 +251,9 @@ def test_no_other_spelling_is_an_effect(word):
 
 @pytest.mark.parametrize("key", EVERY_KEY)
 def test_a_value_has_exactly_the_type_of_its_key(key):
+    fitting = (dict, list, str) if key == "rewrite_output" else (type(EVERY_KEY[key]),)
     for given_type, value in ONE_OF_EACH_TYPE.items():
-        if given_type is type(EVERY_KEY[key]):
+        if given_type in fitting:
             decode_answer(packb({key: value}))
         else:
             assert f"`{key}` of the answer is" in refusal(packb({key: value}))

@@ -127,7 +127,7 @@ def test_what_it_leaves_out_asks_for_nothing():
         ('asks = { effects = ["alow"] }', "`asks.effects[0]`: `alow` is not known here: did you mean `allow`?"),
         ('asks = { rewrite = ["file_path"] }', '`asks.rewrite[0]`: `"file_path"` is not a tool and one of its fields'),
         ('asks = { rewrite = ["*.command"] }', "is not a tool and one of its fields"),
-        ('asks = { state = "4 KiB" }', "`asks.state`: unknown key: write one of `effects`, `rewrite`"),
+        ('asks = { state = "4 KiB" }', "`asks.state`: a text where a table belongs"),
         ("asks = 1", "`asks`: an integer where a table belongs: write `asks = { effects ="),
         ("settings = { root = 1 }", "`settings.root`: an integer where a table belongs"),
         ("settings = { root = {} }", '`settings.root.type`: missing: add `type = "string"`'),

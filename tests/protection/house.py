@@ -17,6 +17,7 @@ FILES = [
     ".local/state/wasmguard/plans/cd34.plan",
     ".local/state/wasmguard/run/guard.sock",
     "policies/one/policy.wasm",
+    "secrets/redis",
     "policies/one/manifest.toml",
     ".claude/settings.json",
     ".claude/settings.local.json",
@@ -45,7 +46,9 @@ class House:
             "XDG_RUNTIME_DIR": f"{self.home}/.local/state/wasmguard/run",
         }
         policy = SimpleNamespace(path=f"{self.home}/policies/one/policy.wasm")
-        self.plan = SimpleNamespace(config=f"{self.home}/.config/wasmguard/wasmguard.toml", policies=(policy,))
+        state = {"password_file": f"{self.home}/secrets/redis"}
+        config = f"{self.home}/.config/wasmguard/wasmguard.toml"
+        self.plan = SimpleNamespace(config=config, policies=(policy,), state=state)
         self.protection = Protection(self.plan, self.environ)
         self.protected = Protected.of(self.plan, self.environ)
         self.things = [f"{self.home}/{name}" for name in FILES]

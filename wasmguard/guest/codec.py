@@ -75,6 +75,8 @@ class Answer(Value):
     state: bytes | None = None
     """What to remember. None leaves what is remembered as it is, empty bytes forget it."""
     notes: tuple[str, ...] = ()
+    rewrite_output: Any = None
+    """What to put in the place of the tool's output: fields of it, or the whole of a list or a text."""
 
 
 def encode_event(event: Event, reads: frozenset[str] | None = None) -> bytes:
@@ -122,8 +124,9 @@ def decode_answer(data: bytes) -> Answer:
         if key not in _SCHEMA:
             raise InvalidAnswer(f"the answer has an unknown key: {quoted(one_line(key, 40))}")
         wanted, read = _SCHEMA[key]
-        if type(value) is not wanted:
-            raise InvalidAnswer(f"`{key}` of the answer is {_kind(value)} and must be {_KINDS[wanted]}")
+        if type(value) not in wanted:
+            must = " or ".join(_KINDS[kind] for kind in wanted)
+            raise InvalidAnswer(f"`{key}` of the answer is {_kind(value)} and must be {must}")
         said[key] = read(value)
     return Answer(**said)
 
@@ -201,6 +204,12 @@ def _rewrite(fields: dict[str, Any]) -> dict[str, Any] | None:
     return fields or None
 
 
+def _rewrite_output(output: dict[str, Any] | list[Any] | str) -> Any:
+    if type(output) is not str:
+        _check_nested("rewrite_output", output)
+    return None if output == {} else output
+
+
 def _permissions(updates: list[Any]) -> tuple[Any, ...]:
     _check_nested("permissions", updates)
     return tuple(updates)
@@ -216,15 +225,16 @@ def _notes(notes: list[Any]) -> tuple[str, ...]:
     return (*kept, f"{len(notes) - len(kept)} more notes were cut")
 
 
-_SCHEMA: dict[str, tuple[type, Callable[[Any], Any]]] = {
-    "effect": (str, _effect),
-    "reason": (str, _reason),
-    "rewrite": (dict, _rewrite),
-    "context": (str, _context),
-    "interrupt": (bool, bool),
-    "permissions": (list, _permissions),
-    "state": (bytes, bytes),
-    "notes": (list, _notes),
+_SCHEMA: dict[str, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
+    "effect": ((str,), _effect),
+    "reason": ((str,), _reason),
+    "rewrite": ((dict,), _rewrite),
+    "context": ((str,), _context),
+    "interrupt": ((bool,), bool),
+    "permissions": ((list,), _permissions),
+    "state": ((bytes,), bytes),
+    "notes": ((list,), _notes),
+    "rewrite_output": ((dict, list, str), _rewrite_output),
 }
 
 

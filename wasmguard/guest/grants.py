@@ -15,16 +15,20 @@ An answer that uses what was not granted is a fault (`Ungranted`), and so is one
 7. A rewritten `command`, of whatever tool, is shown to a human: the effect becomes at least ASK, unless its grant is
    `silent`. No character that does not show itself (escapes, bidi overrides, joiners) may be brought into it.
 8. `permissions` count with an ALLOW, `interrupt` with a DENY; elsewhere they say nothing.
+9. `rewrite_output` answers an event whose output can be replaced, needs a grant for the tool, and keeps the output's
+   shape (`wasmguard.guest.outputs`). It counts whatever the effect: what was taken out stays out.
 
-A grant for a rewrite is filed under "Tool.field", cut at the last dot. The tool is a name, or a prefix and `*`; the
-name goes before a prefix, a longer prefix before a shorter one. A field with a dot in its name cannot be granted.
+A grant for a rewrite is filed under "Tool.field", cut at the last dot; one for an output under "Tool". The tool is a
+name, or a prefix and `*`; the name goes before a prefix, a longer prefix before a shorter one. A field with a dot in
+its name cannot be granted.
 """
 
 from __future__ import annotations
 
 from wasmguard.decision import Effect, Verdict
 from wasmguard.errors import InvalidAnswer, OutsideGrant, Ungranted
-from wasmguard.event import REWRITABLE
+from wasmguard.event import OUTPUTS, REWRITABLE
+from wasmguard.guest import outputs
 from wasmguard.guest.paths import check_within
 from wasmguard.text import is_plain, one_line, quoted
 from wasmguard.value import Value, same
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from wasmguard.event import Event
     from wasmguard.guest.codec import Answer
 
+MONTH = 30 * 86_400  # seconds
 COMMAND = "command"  # Bash, Monitor, PowerShell, and whatever an MCP server calls a command
 
 _CONTROLS = "[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # category Cc without tab and line feed
@@ -119,8 +124,16 @@ class Grants(Value):
     rewrite: Mapping[str, Constraint] = {}  # a default that nobody changes: `Value` is frozen
     permissions: frozenset[str] = frozenset()
     """Destinations that its permission updates may be written to."""
+    rewrite_output: Mapping[str, int] = {}  # as above
+    """The most bytes that it may replace of the output of each tool."""
     state: int = 0
     """Bytes it may remember."""
+    scope: str = "session"
+    """What it remembers them for: see `wasmguard.state.scope`."""
+    expires: int = MONTH
+    """Seconds after which they are forgotten, counted from the last change."""
+    entries: int = 10_000
+    """For how many of these (sessions, projects, …) it may remember something at the same time."""
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON data, for the plan."""
@@ -128,7 +141,11 @@ class Grants(Value):
             "effects": [effect.name.lower() for effect in sorted(self.effects)],
             "rewrite": {key: constraint.as_data() for key, constraint in self.rewrite.items()},
             "permissions": sorted(self.permissions),
+            "rewrite_output": dict(self.rewrite_output),
             "state": self.state,
+            "scope": self.scope,
+            "expires": self.expires,
+            "entries": self.entries,
         }
 
     @classmethod
@@ -138,7 +155,7 @@ class Grants(Value):
             effects=frozenset(Effect[name.upper()] for name in data["effects"]),
             rewrite={key: _constraint(given) for key, given in data["rewrite"].items()},
             permissions=frozenset(data["permissions"]),
-            state=data["state"],
+            **{name: data[name] for name in ("rewrite_output", "state", "scope", "expires", "entries")},
         )
 
     def constraint_of(self, tool: str, field: str) -> Constraint | None:
@@ -151,6 +168,15 @@ class Grants(Value):
             pattern, _, name = key.rpartition(".")
             if name == field and pattern.endswith("*") and tool.startswith(pattern[:-1]):
                 return self.rewrite[key]
+        return None
+
+    def most_output(self, tool: str | None) -> int | None:
+        """The most bytes that may be replaced of the output of *tool*; None if that was not granted."""
+        if tool is None or tool in self.rewrite_output:
+            return self.rewrite_output.get(tool or "")
+        for pattern in sorted(self.rewrite_output, key=len, reverse=True):
+            if pattern.endswith("*") and tool.startswith(pattern[:-1]):
+                return self.rewrite_output[pattern]
         return None
 
 
@@ -190,11 +216,24 @@ def answered(policy: str, answer: Answer, event: Event, grants: Grants) -> Verdi
         effect=effect,
         reason=answer.reason,
         rewrite=rewrite,
+        output=None if answer.rewrite_output is None else _output(answer.rewrite_output, event, grants),
         context=answer.context,
         interrupt=answer.interrupt and effect is Effect.DENY,
         permissions=answer.permissions if effect is Effect.ALLOW else (),
         notes=tuple(notes),
+        state=answer.state,
     )
+
+
+def _output(answered: Any, event: Event, grants: Grants) -> Any:
+    """The new output of the tool, or None if it stays what it was."""
+    if event.name not in OUTPUTS:
+        raise Ungranted(f"it rewrites the output of {_shown(event.name)}, which cannot be rewritten")
+    most = grants.most_output(event.tool)
+    if most is None:
+        tool = _shown(event.tool or "")
+        raise Ungranted(f"it rewrites the output of {tool}, which is not granted: add `grants.rewrite_output` for it")
+    return outputs.rebuilt(event.output, answered, most)
 
 
 def _check_state(state: bytes | None, granted: int) -> None:

@@ -30,7 +30,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from wasmguard.errors import BundleError, ConfigError
 from wasmguard.guest.abi import VERSION
-from wasmguard.limits import KIB, SAFE_INTEGER
+from wasmguard.limits import KIB, SAFE_INTEGER, STATE
 from wasmguard.text import lines, one_line
 from wasmguard.toml_errors import LONGEST_LINE, closest, not_toml, problems, shown, told, written
 
@@ -154,6 +154,20 @@ class Setting(Table):
         return required
 
 
+Scope = Literal["session", "agent", "project", "owner"]
+Destination = Literal["userSettings", "projectSettings", "localSettings", "session", "cliArg"]
+
+
+class AsksState(Table):
+    """What a policy remembers."""
+
+    max: int = Field(ge=1, le=STATE, examples=[4096])
+    """Bytes, at the most."""
+
+    scope: Scope = Field(default="session", examples=["session"])
+    """What it remembers them for: a session, one agent in it, a project, or for its owner at all."""
+
+
 class Asks(Table):
     """The grants that a policy works with. Only its owner gives them."""
 
@@ -164,6 +178,15 @@ class Asks(Table):
 
     rewrite: Annotated[tuple[RewriteKey, ...], Field(strict=False)] = Field(default=(), examples=[["Write.file_path"]])
     """The fields that it rewrites, each as `Tool.field`."""
+
+    rewrite_output: Annotated[tuple[ToolPattern, ...], Field(strict=False)] = Field(default=(), examples=[["Bash"]])
+    """The tools whose output it rewrites."""
+
+    permissions: Annotated[tuple[Destination, ...], Field(strict=False)] = Field(default=(), examples=[["session"]])
+    """Where it writes permissions to."""
+
+    state: AsksState | None = Field(default=None, examples=[{"max": 4096, "scope": "session"}])
+    """What it remembers from one event to the next."""
 
 
 class Manifest(Table):

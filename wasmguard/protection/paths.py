@@ -77,6 +77,8 @@ class Protected:
     def of(cls, plan: Plan, environ: Mapping[str, str] = os.environ, agent: str = "") -> Protected:
         """What is protected under *plan*; the rest as above."""
         files = [plan.config]
+        if password := plan.state.get("password_file"):
+            files.append(password)
         for policy in plan.policies:
             files += [policy.path, os.path.join(os.path.dirname(policy.path), "manifest.toml")]
         kinds = places.config_dir, places.cache_dir, places.state_dir, places.runtime_dir

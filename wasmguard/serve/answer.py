@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wasmguard.event import Event
-    from wasmguard.guard import Guard
+    from wasmguard.guard import Decides, Guard
     from wasmguard.plan import Plan, PlannedPolicy
     from wasmguard.sandbox.isolation import Cells
 
@@ -38,6 +38,7 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
 
     What takes long is imported after the cell has begun to load its guests.
     """
+    guard = None
     try:
         config = settled(parsed(arguments))
         if switch.off_until() is not None:
@@ -49,7 +50,7 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
         event = parsed_event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except EventError as error:
-        return refusal(raw, str(error))
+        return unjudged(guard, raw, str(error))
     except WasmguardError as error:
         return refusal(raw, f"{error}{WITHOUT}")
     except ImportError as error:
@@ -57,6 +58,23 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
     except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
         bug = f"{type(error).__name__}: {one_line(str(error), 200)}"
         return refusal(raw, f"internal error: {bug}: please report it{WITHOUT}")
+
+
+def unjudged(guard: Decides | None, raw: bytes, why: str) -> Reply:
+    """The answer to an event that *guard* cannot be asked about, such as one that is too large: a refusal, and the output
+    in it is withheld if a policy might have rewritten it. Else a secret would only have to come in a large output."""
+    from wasmguard.agents import claude
+    from wasmguard.event import OUTPUTS
+
+    reply = refusal(raw, why)
+    if guard is None or claude.name_of(raw) not in OUTPUTS:
+        return reply
+    try:
+        event = claude.parse(raw)
+    except EventError:
+        return reply
+    decision = guard.unjudged(event, why)
+    return reply if decision.output is None else (ANSWERED, claude.encode(claude.render(event, decision)), b"")
 
 
 def leave() -> None:
@@ -105,7 +123,7 @@ def _may_concern(policy: PlannedPolicy, raw: bytes) -> bool:
 
     A wrong guess costs time: a guest that was not loaded is loaded by a second cell.
     """
-    tools = policy.tools if policy.tools is not None else ("*",)
+    tools = policy.tools if policy.tools is not None else ("*",)  # with a matcher there are none: any tool may be meant
     return any(name.encode() in raw for name in policy.events) and any(
         tool.removesuffix("*").encode("utf-8", "surrogatepass") in raw for tool in tools
     )

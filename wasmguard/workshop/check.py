@@ -65,7 +65,11 @@ def _policy(number: int, policy: plan.PlannedPolicy, told: Locked) -> Iterator[s
 
 
 def _about(policy: plan.PlannedPolicy) -> str:
+    if policy.matchers and "*" not in policy.matchers:
+        return ", ".join(f"{event} (tools: `{text or '*'}`)" for event, text in policy.matchers.items())
     tools = "every tool" if policy.tools is None else ", ".join(policy.tools) or "no tool"
+    if "*" in policy.matchers:
+        tools = f"the tools that match `{policy.matchers['*']}`"
     about = any(event.startswith(("PreTool", "PostTool", "Permission")) for event in policy.events)
     return ", ".join(policy.events) + (f" of {tools}" if about else "")
 
@@ -78,6 +82,13 @@ def _powers(grants: dict[str, Any] | Any) -> list[str]:
     may += [f"may rewrite {field}: {_constraint(grant)}" for field, grant in rewrites.items()]
     if not rewrites:
         may.append("may rewrite nothing: a rewrite is a fault")
+    outputs = grants["rewrite_output"]
+    may += [f"may rewrite at most {_size(most)} of the output of {tool}" for tool, most in outputs.items()]
+    if grants["state"]:
+        days = grants["expires"] / 86_400
+        about = {"session": "each session", "agent": "each agent", "project": "each project", "owner": "you"}
+        kept = f"{days:g} days" if days >= 1 else f"{grants['expires']} s"
+        may.append(f"may remember {_size(grants['state'])} about {about[grants['scope']]}, for {kept}")
     if grants.get("permissions"):
         may.append(f"may change permissions in {', '.join(grants['permissions'])}")
     return may
@@ -106,6 +117,8 @@ def _toml(value: Any) -> str:
 
 
 def _size(number: int) -> str:
+    if number % 2**10:
+        return f"{number} bytes"
     return f"{number // 2**20} MiB" if number % 2**20 == 0 else f"{number // 2**10} KiB"
 
 
