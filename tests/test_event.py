@@ -2,7 +2,7 @@
 
 import pytest
 
-from wasmguard.event import GATING, REWRITABLE, STOPPING, TOOL_GATES, Event
+from wasmguard.event import AFTER, GATING, OUTPUTS, REWRITABLE, STOPPING, TOOL_GATES, Event
 
 FIELDS = {"hook_event_name": "PreToolUse", "tool_name": "Write", "tool_input": {"file_path": "/a"}, "new in 2030": [1]}
 
@@ -18,6 +18,11 @@ def test_what_can_be_rewritten_can_be_stopped_and_has_a_tool():
 def test_only_an_event_that_gates_can_mean_go_on():
     assert STOPPING <= GATING
     assert not STOPPING & TOOL_GATES
+
+
+def test_what_can_only_be_told_cannot_be_stopped_and_only_there_an_output_is_replaced():
+    assert not AFTER & GATING
+    assert OUTPUTS <= AFTER
 
 
 def test_fields_that_we_do_not_know_are_kept():
@@ -47,3 +52,10 @@ def test_another_input_makes_another_event_and_leaves_the_first_alone():
     assert list(second.fields) == list(FIELDS)
     assert (second.name, second.agent, second.time) == (first.name, first.agent, 7)
     assert first.input == {"file_path": "/a"}
+
+
+def test_another_output_makes_another_event_and_leaves_the_first_alone():
+    first = Event(name="PostToolUse", agent="claude", fields={**FIELDS, "tool_response": {"stdout": "x"}}, time=7)
+    second = first.with_output([1])
+    assert (first.output, second.output, second.input) == ({"stdout": "x"}, [1], first.input)
+    assert event().output is None

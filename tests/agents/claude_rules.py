@@ -1,4 +1,4 @@
-"""Claude Code 2.1.329 as a reader of answers: what it does with the bytes that a hook printed before it exited with 0.
+"""Claude Code 2.1.330 as a reader of answers: what it does with the bytes that a hook printed before it exited with 0.
 
 Written from the client's schema and from what was measured, not from our code, and stricter than the client: whatever
 it would ignore, drop or call a failure is `Unfit` here, because behind each of these the tool runs as if nobody had
@@ -13,6 +13,10 @@ OBJECT, TEXT, FLAG, LIST = dict, str, bool, list
 TOP_LEVEL = {"continue": FLAG, "stopReason": TEXT, "decision": TEXT, "reason": TEXT, "hookSpecificOutput": OBJECT}
 """The keys that decide something. `systemMessage`, `suppressOutput` and `terminalSequence` are known to the client, but
 they speak in its voice; `async` takes the answer back. Other keys (a top-level `updatedInput`) do nothing."""
+
+INSTRUCTED = {"PreCompact": {"systemMessage": TEXT}}
+"""Where `systemMessage` is read by the model: an SDK callback's becomes an instruction, and of a command all its output
+does. With a block, it is the only reason that a callback's client repeats."""
 
 CONTEXT = {"additionalContext": TEXT}
 PERMISSION = {"permissionDecision": TEXT, "permissionDecisionReason": TEXT}
@@ -62,12 +66,24 @@ SPECIFIC: dict[str, dict[str, type]] = {
 BLOCKED = {
     "PreToolUse": "blocked",
     "UserPromptSubmit": "blocked",
+    "UserPromptExpansion": "blocked",
     "PreCompact": "blocked",
     "ConfigChange": "blocked",
+    "TaskCreated": "blocked",
+    "Elicitation": "blocked",
+    "ElicitationResult": "blocked",
+    "PostToolBatch": "blocked",
     "Stop": "goes on working",
     "SubagentStop": "goes on working",
+    "TeammateIdle": "goes on working",
+    "TaskCompleted": "goes on working",
+    "PostToolUse": "told",
+    "PostToolUseFailure": "told",
 }
-"""What the top-level `decision: "block"` does, where it does anything. On the last two a context does the same."""
+"""What the top-level `decision: "block"` does, where it does anything. On a Stop a context does the same."""
+
+ENDS = {"PreToolUse", "PostToolUse", "Stop", "SubagentStop", "TeammateIdle"}
+"""Where `continue: false` ends the run. After a call that failed, and on tasks, the client does not look at it."""
 
 BEHAVIORS = {
     "allow": ({"behavior"}, {"updatedInput": OBJECT, "updatedPermissions": LIST}),
@@ -85,11 +101,13 @@ class Outcome:
     """What the client does."""
 
     does: str
-    """`no opinion`, `runs`, `asks`, `blocked` or `goes on working`; rewritten if `input` is there."""
+    """`no opinion`, `runs`, `asks`, `blocked`, `goes on working`, `ends` or `told` (the model); rewritten if `input` is
+    there."""
 
     reason: str = ""
     input: dict[str, Any] | None = None
     context: str = ""
+    output: Any = None
     permissions: tuple[dict[str, Any], ...] = ()
     ends: bool = False
     """Whether the whole run ends with it."""
@@ -102,23 +120,30 @@ def validate(event_name: str, stdout: bytes, original: dict[str, Any] | None = N
         Unfit: if it would ignore any of it.
     """
     answer = _one_object(stdout)
-    _only(answer, TOP_LEVEL, "top level")
+    _only(answer, {**TOP_LEVEL, **INSTRUCTED.get(event_name, {})}, "top level")
     said = answer.get("hookSpecificOutput", {})
     if "hookSpecificOutput" in answer:
         _must(said.get("hookEventName") == event_name, f"`hookEventName` is not `{event_name}`")
         _only(said, {"hookEventName": TEXT, **SPECIFIC.get(event_name, {})}, event_name)
+    _must("continue" not in answer or event_name in ENDS, f"`continue` does nothing on {event_name}, or too much")
+    _must(answer.get("continue") in (None, False), "`continue: true` says nothing")
+    _must(("continue" in answer) == ("stopReason" in answer), "a run that ends says why")
+    _must("decision" in answer or "reason" not in answer, "a top-level `reason` without a `decision` is read by nobody")
     if "decision" in answer:
-        return _top_level_decision(event_name, answer)
-    _must("reason" not in answer, "a top-level `reason` without a `decision` is read by nobody")
-    if event_name == "PreToolUse":
-        return _pre_tool_use(answer, said, original)
-    _must("continue" not in answer, f"`continue` ends the turn after {event_name}, and stops nothing")
+        return _top_level_decision(event_name, answer, said)
+    if event_name in ("PreToolUse", "PreModelSwitch"):
+        return _permission(answer, said, original)
     if event_name == "PermissionRequest":
         return _permission_request(said)
-    _must(not said.keys() - {"hookEventName", "additionalContext"}, "more than a context was said")
-    context = said.get("additionalContext", "")
-    does = BLOCKED[event_name] if context and event_name in ("Stop", "SubagentStop") else "no opinion"
-    return Outcome(does, context=context)
+    if "continue" in answer:
+        _must(event_name != "PostToolUse", "whoever ends the run tells the model, too")
+        _must(answer.keys() == {"continue", "stopReason"}, "a run that ends needs nothing else")
+        return Outcome("ends", reason=_reason(answer["stopReason"]), ends=True)
+    output = _output(event_name, said)
+    _must(not said.keys() - {"hookEventName", "additionalContext", *OUTPUTS}, "more than a context was said")
+    context = answer.get("systemMessage", said.get("additionalContext", ""))
+    goes_on = context and BLOCKED.get(event_name) == "goes on working"
+    return Outcome(BLOCKED[event_name] if goes_on else "no opinion", context=context, output=output)
 
 
 def _one_object(stdout: bytes) -> dict[str, Any]:
@@ -147,20 +172,33 @@ def _only(given: dict[str, Any], allowed: dict[str, type], where: str) -> None:
         _must(isinstance(value, allowed[key]), f"{where}: `{key}` is a `{type(value).__name__}`: a schema error")
 
 
-def _top_level_decision(event_name: str, answer: dict[str, Any]) -> Outcome:
+OUTPUTS = ("updatedToolOutput", "updatedMCPToolOutput")
+
+
+def _output(event_name: str, said: dict[str, Any]) -> Any:
+    _must("updatedMCPToolOutput" not in said, "the older word, for the tools of MCP servers only")
+    return said.get("updatedToolOutput") if event_name == "PostToolUse" else None
+
+
+def _top_level_decision(event_name: str, answer: dict[str, Any], said: dict[str, Any]) -> Outcome:
     _must(answer["decision"] in ("approve", "block"), f"`decision: {answer['decision']}` is a schema error")
     _must(answer["decision"] == "block" and event_name in BLOCKED, f"`decision` decides nothing on {event_name}")
-    _must(answer.keys() == {"decision", "reason"}, "a block says why, and nothing else")
-    return Outcome(BLOCKED[event_name], reason=_reason(answer["reason"]))
+    reason, does = _reason(answer["reason"]), BLOCKED[event_name]
+    if does == "told":
+        _must(answer.get("stopReason", reason) == reason, "two reasons for one thing")
+        context, output = said.get("additionalContext", ""), _output(event_name, said)
+        return Outcome(does, reason=reason, context=context, output=output, ends="continue" in answer)
+    _must(answer.keys() - {"systemMessage"} == {"decision", "reason"}, "a block says why, and nothing else")
+    _must(answer.get("systemMessage", reason) == reason, "two reasons for one thing")
+    return Outcome(does, reason=reason)
 
 
-def _pre_tool_use(answer: dict[str, Any], said: dict[str, Any], original: dict[str, Any] | None) -> Outcome:
+def _permission(answer: dict[str, Any], said: dict[str, Any], original: dict[str, Any] | None) -> Outcome:
     decision = said.get("permissionDecision")
     _must(decision in (None, "allow", "ask", "deny"), f"`{decision}` is a schema error, or ends the run")
     _must(decision is not None or "permissionDecisionReason" not in said, "a reason for no decision")
     ends = "continue" in answer
-    _must(not ends or (answer["continue"] is False and decision == "deny"), "`continue` alone: the tool still runs")
-    _must(ends == ("stopReason" in answer), "a run that ends says why")
+    _must(not ends or decision == "deny", "`continue` alone: the tool still runs")
     rewritten = said.get("updatedInput")
     _must(rewritten is None or decision != "deny", "a deny rewrites nothing")
     if rewritten is not None and original is not None:

@@ -9,23 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.agents.claude_rules import SPECIFIC, Unfit, validate
+from tests.agents.claude_rules import ENDS, INSTRUCTED, SPECIFIC, Unfit, validate
 from wasmguard.agents import claude
 from wasmguard.agents.interface import Dialect
 from wasmguard.decision import Decision, Effect, Verdict, refused, settle
 from wasmguard.errors import EventError
-from wasmguard.event import GATING, STOPPING, TOOL_GATES, Event
+from wasmguard.event import AFTER, GATING, OUTPUTS, STOPPING, TOOL_GATES, Event
 from wasmguard.limits import REASON
 
 PASS, ALLOW, ASK, DENY = Effect
 WIRE = Path(__file__).parents[1] / "wire" / "claude"
-RECORDED = {path.stem: path.read_bytes() for path in sorted(WIRE.glob("*/*.json"))}
+RECORDED = {f"{path.parent.name}/{path.stem}": path.read_bytes() for path in sorted(WIRE.glob("*/*.json"))}
 each_recorded_payload = pytest.mark.parametrize("raw", RECORDED.values(), ids=RECORDED.keys())
 EVENTS = [*claude.KNOWN, "SomethingNew"]
 UPDATE = {"type": "setMode", "mode": "acceptEdits", "destination": "session"}
 INPUT = {"file_path": "/etc/x", "content": "x"}
 MOVED = {"file_path": "/sandbox/etc/x", "content": "x"}
 STRICTNESS = {"no opinion": PASS, "runs": ALLOW, "asks": ASK, "blocked": DENY, "goes on working": DENY}
+OUTPUT = {"stdout": "[gone]", "stderr": "", "interrupted": False, "isImage": False}
 
 
 def event(name="PreToolUse", **fields):
@@ -84,6 +85,12 @@ def test_every_truncation_of_a_recorded_payload_is_refused_and_named_rightly(raw
         with pytest.raises(EventError):
             claude.parse(raw[:size])
         assert claude.name_of(raw[:size]) in (name, None)
+
+
+def test_every_event_that_the_client_was_seen_to_send_is_recorded():
+    recorded = {claude.parse(raw).name for raw in RECORDED.values()}
+    never = {"FileChanged", "DirectoryAdded", "WorktreeCreate", "WorktreeRemove", "TeammateIdle"}
+    assert recorded == claude.KNOWN.keys() - never
 
 
 def test_the_payloads_of_the_sdk_and_of_http_are_the_same_objects():
@@ -229,10 +236,14 @@ def test_a_tool_input_cannot_make_a_tool_call_look_like_a_stop(tool_input, last,
 def test_the_known_events_are_those_of_the_client():
     assert len(claude.KNOWN) == 33
     assert claude.KNOWN.keys() == SPECIFIC.keys()
-    assert {name for name, form in claude.KNOWN.items() if form.effect} == GATING
-    assert {name for name, form in claude.KNOWN.items() if form.context} == {
+    assert {name for name, form in claude.KNOWN.items() if form.effect} == GATING | AFTER
+    assert {name for name, form in claude.KNOWN.items() if form.effect == claude.MESSAGE} == AFTER
+    assert {name for name, form in claude.KNOWN.items() if form.context == claude.ADDITIONAL} == {
         name for name, keys in SPECIFIC.items() if "additionalContext" in keys and name not in STOPPING
     }
+    assert {name for name, form in claude.KNOWN.items() if form.context == claude.SYSTEM} == INSTRUCTED.keys()
+    assert {name for name, form in claude.KNOWN.items() if form.ends} == ENDS
+    assert {name for name, keys in SPECIFIC.items() if "updatedToolOutput" in keys} == OUTPUTS
 
 
 MODES = ["default", "acceptEdits", "plan", "auto", "dontAsk", "bypassPermissions", "someNewMode"]
@@ -240,14 +251,21 @@ MODES = ["default", "acceptEdits", "plan", "auto", "dontAsk", "bypassPermissions
 
 def all_decisions():
     """Every effect, meant or failed, with and without everything that can ride along."""
-    rides = product((None, MOVED), (False, True), ("", "note"), ((), (UPDATE,)))
-    for effect, (rewrite, interrupt, context, permissions) in product(Effect, [*rides]):
+    rides = product((None, MOVED), (False, True), ("", "note"), ((), (UPDATE,)), (None, OUTPUT))
+    for effect, (rewrite, interrupt, context, permissions, output) in product(Effect, [*rides]):
         said = {"rewrite": rewrite, "interrupt": interrupt, "context": context, "permissions": permissions}
-        meant = Verdict(policy="p", effect=effect, reason="because", **said)
+        meant = Verdict(policy="p", effect=effect, reason="because", output=output, **said)
         yield from (settle([meant]), settle([meant, faulty(ASK)]), settle([faulty(DENY), meant]))
 
 
 ALL = [(decision, mode) for decision in all_decisions() for mode in MODES]
+
+
+def meant(decision):
+    """The strictest effect that a policy meant, and whether it wants the run to end."""
+    said = [verdict for verdict in decision.verdicts if not verdict.fault]
+    effect = max(verdict.effect for verdict in said)
+    return effect, any(verdict.interrupt and verdict.effect is DENY for verdict in said)
 
 
 @pytest.mark.parametrize("name", sorted(GATING - STOPPING))
@@ -264,12 +282,41 @@ def test_no_answer_is_looser_than_its_decision(name):
 @pytest.mark.parametrize("name", sorted(STOPPING))
 def test_a_stop_goes_on_exactly_when_a_policy_meant_it(name):
     for decision, mode in ALL:
-        meant = any(verdict.effect >= ASK and not verdict.fault for verdict in decision.verdicts)
+        effect, interrupt = meant(decision)
         does = carried_out(decision, name, permission_mode=mode).does
-        assert does == ("goes on working" if meant else "no opinion")
+        goes_on = "ends" if interrupt and name in ENDS else "goes on working"
+        assert does == (goes_on if effect >= ASK else "no opinion")
 
 
-@pytest.mark.parametrize("name", sorted({*EVENTS} - GATING))
+@pytest.mark.parametrize("name", sorted(AFTER))
+def test_after_a_call_the_model_is_told_exactly_what_a_policy_meant(name):
+    for decision, mode in ALL:
+        effect, interrupt = meant(decision)
+        outcome = carried_out(decision, name, permission_mode=mode)
+        assert outcome.does == ("told" if effect >= ASK else "no opinion")
+        assert outcome.ends == (interrupt and name in ENDS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_new_output_is_said_whatever_was_decided(name):
+    for decision, mode in ALL:
+        outcome = carried_out(decision, name, permission_mode=mode)
+        assert outcome.output == (decision.output if name in OUTPUTS else None)
+
+
+def test_an_output_that_was_withheld_for_a_fault_is_withheld_although_the_fault_is_not_said():
+    withheld = Verdict.failed("broken", "out of fuel", output="[withheld]")
+    answer = claude.render(event("PostToolUse"), settle([withheld]))
+    assert answer == specific("PostToolUse", updatedToolOutput="[withheld]")
+
+
+@pytest.mark.parametrize("output", ["", [], {}, "text", [{"type": "text", "text": "[gone]"}], OUTPUT])
+def test_an_output_of_any_shape_is_said_as_it_is(output):
+    answer = claude.render(event("PostToolUse"), settle([Verdict(policy="p", output=output)]))
+    assert answer == specific("PostToolUse", updatedToolOutput=output)
+
+
+@pytest.mark.parametrize("name", sorted({*EVENTS} - GATING - AFTER))
 def test_an_observed_event_is_never_stopped(name):
     assert {carried_out(decision, name).does for decision, _ in ALL} == {"no opinion"}
 
@@ -281,7 +328,8 @@ def test_nothing_rides_along_that_was_not_decided(name):
         assert outcome.input in (None, decision.rewrite)
         assert outcome.permissions in ((), decision.permissions)
         assert outcome.context in ("", decision.context)
-        assert outcome.ends <= decision.interrupt
+        assert outcome.output in (None, decision.output)
+        assert outcome.ends <= meant(decision)[1]
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -294,7 +342,12 @@ def specific(name="PreToolUse", **said):
     return {"hookSpecificOutput": {"hookEventName": name, **said}}
 
 
+def switch(effect):
+    return specific("PreModelSwitch", permissionDecision=effect, permissionDecisionReason=SAID)
+
+
 SAID = 'policy "p" says (untrusted text): "because"'
+NO_REWRITE = "wasmguard: TaskCreated cannot carry out a rewrite of the tool input"
 NOTE = 'policy "p" adds (untrusted text): "note"'
 BLOCK = {"decision": "block", "reason": SAID}
 
@@ -361,17 +414,50 @@ BLOCK = {"decision": "block", "reason": SAID}
         ("UserPromptSubmit", ALLOW, {"context": "note"}, specific("UserPromptSubmit", additionalContext=NOTE)),
         ("UserPromptSubmit", ASK, {"context": "note"}, BLOCK),
         ("UserPromptSubmit", DENY, {"interrupt": True}, BLOCK),
-        ("PreCompact", PASS, {"context": "note"}, {}),
-        ("PreCompact", ASK, {}, BLOCK),
-        ("PreCompact", DENY, {}, BLOCK),
+        ("UserPromptExpansion", ALLOW, {"context": "note"}, specific("UserPromptExpansion", additionalContext=NOTE)),
+        ("UserPromptExpansion", DENY, {"context": "note"}, BLOCK),
+        ("PreCompact", PASS, {"context": "note"}, {"systemMessage": NOTE}),
+        ("PreCompact", ASK, {}, {**BLOCK, "systemMessage": SAID}),
+        ("PreCompact", DENY, {"context": "note"}, {**BLOCK, "systemMessage": SAID}),
         ("ConfigChange", ALLOW, {"context": "note"}, {}),
         ("ConfigChange", ASK, {}, BLOCK),
         ("ConfigChange", DENY, {}, BLOCK),
+        ("PreModelSwitch", PASS, {"context": "note"}, {}),
+        ("PreModelSwitch", ASK, {}, switch("ask")),
+        ("PreModelSwitch", DENY, {"interrupt": True}, switch("deny")),
+        ("PostToolBatch", PASS, {"context": "note"}, specific("PostToolBatch", additionalContext=NOTE)),
+        ("PostToolBatch", DENY, {"context": "note", "interrupt": True}, BLOCK),
+        ("TaskCreated", DENY, {"interrupt": True}, BLOCK),
+        ("TaskCreated", ASK, {"rewrite": MOVED}, {**BLOCK, "reason": f"{SAID}\n{NO_REWRITE}"}),
+        ("Elicitation", ALLOW, {"context": "note"}, {}),
+        ("Elicitation", ASK, {}, BLOCK),
+        ("ElicitationResult", DENY, {}, BLOCK),
+        ("TeammateIdle", DENY, {}, BLOCK),
+        ("TeammateIdle", DENY, {"interrupt": True}, {"continue": False, "stopReason": SAID}),
+        ("TaskCompleted", DENY, {"interrupt": True}, BLOCK),
+        ("Stop", DENY, {"interrupt": True, "context": "note"}, {"continue": False, "stopReason": SAID}),
+        ("Stop", ASK, {"interrupt": True}, BLOCK),
         ("Stop", PASS, {"context": "note"}, {}),
         ("SubagentStop", ALLOW, {"context": "note"}, {}),
         ("Stop", ASK, {}, BLOCK),
         ("SubagentStop", DENY, {"context": "note"}, BLOCK),
-        ("PostToolUse", DENY, {"context": "note"}, specific("PostToolUse", additionalContext=NOTE)),
+        ("PostToolUse", PASS, {"context": "note"}, specific("PostToolUse", additionalContext=NOTE)),
+        ("PostToolUse", ALLOW, {"output": OUTPUT}, specific("PostToolUse", updatedToolOutput=OUTPUT)),
+        ("PostToolUse", ASK, {"interrupt": True}, BLOCK),
+        (
+            "PostToolUse",
+            DENY,
+            {"context": "note", "output": OUTPUT, "interrupt": True},
+            {
+                "continue": False,
+                "stopReason": SAID,
+                **BLOCK,
+                **specific("PostToolUse", updatedToolOutput=OUTPUT, additionalContext=NOTE),
+            },
+        ),
+        ("PostToolUseFailure", DENY, {"interrupt": True, "output": "lost"}, BLOCK),
+        ("PostToolUseFailure", PASS, {"context": "note"}, specific("PostToolUseFailure", additionalContext=NOTE)),
+        ("PermissionDenied", ALLOW, {"context": "note"}, {}),
         ("SessionStart", ALLOW, {"context": "note"}, specific("SessionStart", additionalContext=NOTE)),
         ("SessionEnd", DENY, {"context": "note"}, {}),
         ("WorktreeCreate", DENY, {"context": "note"}, {}),
@@ -406,18 +492,18 @@ def test_a_mode_that_nobody_asks_in_loosens_and_tightens_nothing_else():
     assert carried_out(decided(ASK), "PermissionRequest", permission_mode="auto").does == "asks"
 
 
-@pytest.mark.parametrize("name", sorted(STOPPING))
-def test_a_fault_does_not_keep_an_agent_running(name):
+@pytest.mark.parametrize("name", sorted(STOPPING | AFTER))
+def test_a_fault_alone_says_nothing_where_nothing_can_be_stopped(name):
     assert claude.render(event(name), refused("config broken")) == {}
     assert claude.render(event(name), settle([faulty()])) == {}
     assert claude.render(event(name), settle([faulty(ASK), Verdict(policy="p", effect=ALLOW)])) == {}
 
 
-@pytest.mark.parametrize("name", sorted(STOPPING))
+@pytest.mark.parametrize("name", sorted(STOPPING | AFTER))
 def test_a_fault_does_not_silence_a_policy_that_wants_the_agent_to_go_on(name):
-    meant = Verdict(policy="p", effect=ASK, reason="because")
-    assert carried_out(settle([meant]), name).does == "goes on working"
-    for together in ([faulty(), meant], [meant, faulty()]):
+    wants = Verdict(policy="p", effect=ASK, reason="because")
+    assert carried_out(settle([wants]), name).does == ("told" if name in AFTER else "goes on working")
+    for together in ([faulty(), wants], [wants, faulty()]):
         assert claude.render(event(name), settle(together)) == BLOCK
 
 
@@ -530,6 +616,13 @@ def test_a_rewrite_keeps_lone_surrogates_and_big_numbers():
         ("PermissionRequest", b'{"decision":"block","reason":"r"}\n'),
         ("PermissionRequest", b'{"hookSpecificOutput":{"hookEventName":"PermissionRequest","decision":"deny"}}\n'),
         ("PostToolUse", b'{"continue":false,"stopReason":"r"}\n'),
+        ("PostToolUse", b'{"hookSpecificOutput":{"hookEventName":"PostToolUse","updatedMCPToolOutput":[]}}\n'),
+        ("PostToolUseFailure", b'{"continue":false,"stopReason":"r","decision":"block","reason":"r"}\n'),
+        ("TaskCompleted", b'{"continue":false,"stopReason":"r"}\n'),
+        ("Stop", b'{"continue":false}\n'),
+        ("Stop", b'{"continue":false,"stopReason":"r","decision":"block","reason":"r"}\n'),
+        ("UserPromptSubmit", b'{"systemMessage":"r","decision":"block","reason":"r"}\n'),
+        ("PermissionDenied", b'{"hookSpecificOutput":{"hookEventName":"PermissionDenied","retry":true}}\n'),
         ("SessionEnd", b'{"hookSpecificOutput":{"hookEventName":"SessionEnd","additionalContext":"c"}}\n'),
         ("Stop", b'{"decision":"block","reason":" "}\n'),
     ],

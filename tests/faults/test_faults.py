@@ -69,7 +69,7 @@ on_fault = "ask"
 [[policy]]
 name = "watches"
 module = "pass.wasm"
-events = ["PermissionRequest", "UserPromptSubmit", "Stop", "SubagentStop", "PostToolUse"]
+events = ["PermissionRequest", "UserPromptSubmit", {", ".join(f'"{name}"' for name in sorted(STOPPING))}, "PostToolUse"]
 """
 
 

@@ -31,6 +31,7 @@ from tests.serve.thin import (
     silent,
 )
 from wasmguard import link
+from wasmguard.event import STOPPING
 from wasmguard.version import __version__
 
 POLICY = '[[policy]]\nname = "only"\nmodule = "only.wasm"\n'
@@ -379,7 +380,7 @@ def waits_for_input(process):
     raise AssertionError(f"{process.args} does not read: {ended(process)}")
 
 
-@pytest.mark.parametrize("raw", [STOP, wire("SubagentStop")], ids=["Stop", "SubagentStop"])
+@pytest.mark.parametrize("raw", [wire(name) for name in sorted(STOPPING)], ids=sorted(STOPPING))
 def test_stop_events_are_let_go(client, path, raw):
     with Daemon(path, saying(YES)), client.start(path) as process:
         waits_for_input(process)

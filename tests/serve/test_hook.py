@@ -24,7 +24,7 @@ from tests.agents.claude_rules import validate
 from tests.serve.host import HOOK, INPUT, ROOT, SECRET, SERVE, Host, ended, event, send, wire
 from wasmguard import link, places, plan, switch
 from wasmguard.agents import claude
-from wasmguard.event import STOPPING
+from wasmguard.event import GATING, STOPPING
 from wasmguard.lock import lock
 
 MOVED = {"file_path": "/sandbox/moved", "content": "x"}
@@ -371,7 +371,7 @@ def test_what_cannot_be_used_is_silent_where_nothing_can_be_stopped(host, broken
     assert said_nothing(answer), answer
 
 
-@pytest.mark.parametrize("name", ["PermissionRequest", "PreCompact", "ConfigChange"])
+@pytest.mark.parametrize("name", sorted(GATING - STOPPING - {"PreToolUse", "UserPromptSubmit"}))
 def test_every_gate_is_closed_in_its_own_form(host, name):
     assert "none.toml" in reason_of(host.hook(wire(name), host.folder / "none.toml"), name)
 

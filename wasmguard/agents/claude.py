@@ -1,31 +1,47 @@
 """Claude Code and the Claude Agent SDK: what their hooks send, and how a decision is said in their words.
 
-Every rule was measured with Claude Code 2.1.329, or is named in its schema. `KNOWN` holds the events as data; which of
-them gate, and which stop, is `wasmguard.event`'s business.
+Every rule was measured with Claude Code 2.1.330, or is read in its code where it says so. `KNOWN` holds the events as
+data; which of them gate, and which stop, is `wasmguard.event`'s business.
 
-1. A PASS without a rewrite or a context is `{}`, in every event: the client goes on as if nobody had been asked.
+1. A PASS without a rewrite, an output or a context is `{}`, in every event: the client goes on as if nobody had been
+   asked. (On PreCompact it takes what a command prints for instructions: there the model reads the two braces.)
 2. PreToolUse says the effect as `permissionDecision` with its reason, and the rewrite as `updatedInput`, whole, because
    the client replaces the input by it. A rewrite on PASS stands alone, and the client's own permission rules judge it.
    A DENY carries no rewrite. A DENY that interrupts adds `continue: false`, which without the deny lets the tool run.
+   PreModelSwitch says its effect the same way; nobody to be asked there is a no of the client's own.
 3. ASK on PreToolUse is DENY where nobody is asked: `dontAsk` refuses, and `auto` runs the tool (claude-code#89561). The
    modes that ask are listed; one that we have never met counts as one that does not.
 4. PermissionRequest says ALLOW, with its permission updates, and DENY as a `decision`. ASK is `{}` there like PASS: the
    client is about to ask its user, and that is the asking.
-5. UserPromptSubmit, PreCompact and ConfigChange know no asking: ASK and DENY are `decision: "block"`.
-6. So are they on Stop and SubagentStop, where it means "go on working, because". What only faults carry is settled
-   there without them: a policy that is broken cannot keep an agent running for ever, nor silence one that is not. A
-   context is not said there: it makes the agent go on just as a block does, and a PASS must not.
-7. Every other event is observed. No effect changes anything there; an event that nobody knows is answered `{}`.
-8. A context is `additionalContext` where `KNOWN` says so, and not beside a block. Elsewhere nobody would read it, but
-   for rule 6.
-9. A rewrite that comes with any other gating event is DENY there, and the reason says so: it is never dropped in
-   silence. (On Stop and SubagentStop no input is about to run, so there it changes nothing.)
-10. A refusal without a decision (broken configuration, unreadable event, a bug) is a DENY in the event's own form, `{}`
-    for the events of rules 6 and 7, and PreToolUse's form for an event of unknown name: then the hook exits 2 as well.
-11. Nothing but these keys is ever said; never `systemMessage` (it would speak to the user in the client's voice), never
-    `defer` (it ends the run), never `async` (it is no opinion, even with `onFailure: "block"`).
+5. The other gates know no asking: ASK and DENY are `decision: "block"`. It drops the prompt or the command, leaves the
+   context or the settings as they are, deletes the new task, tells an MCP server `decline`; on PostToolBatch it ends
+   the run before the model reads the results.
+6. So are they on Stop, SubagentStop, TeammateIdle (code) and TaskCompleted, where it means "go on working, because".
+   What only faults carry is settled there without them: a policy that is broken cannot keep an agent running for ever,
+   nor silence one that is not. A context is not said there: it makes the agent go on just as a block does, and a PASS
+   must not. A DENY that interrupts is `continue: false` alone: the run ends, whatever another hook says. The client
+   gives in to the ninth block in a row (`CLAUDE_CODE_STOP_HOOK_BLOCK_CAP`); policies look at `stop_hook_active`.
+7. After a call (PostToolUse, PostToolUseFailure) nothing can be stopped. DENY, and ASK, as nobody can be asked now, are
+   a message to the model: `decision: "block"`. What only faults carry is not said. A DENY that interrupts PostToolUse
+   adds `continue: false`: the run ends before the model reads anything. A new output is `updatedToolOutput`, whole,
+   whatever was decided, for tools of MCP servers too (`REPLACEABLE`). What a call that failed had to say cannot be
+   replaced.
+8. Every other event is observed. No effect changes anything there; an event that nobody knows is answered `{}`.
+9. A context is `additionalContext` where `KNOWN` says so, and not beside a block of rule 5. On PreCompact it is
+   `systemMessage`, the text of which the client takes for instructions if an SDK callback says it; of a command or a
+   URL it takes the whole answer. A block says its reason there too, the only one that it repeats for a callback.
+   Elsewhere nobody would read a context, but for rule 6.
+10. A rewrite that comes with any other gating event is DENY there, and the reason says so: it is never dropped in
+    silence. (On the events of rule 6 no input is about to run, so there it changes nothing.)
+11. A refusal without a decision (broken configuration, unreadable event, a bug) is a DENY in the event's own form, `{}`
+    for the events of rules 6 to 8, and PreToolUse's form for an event of unknown name: then the hook exits 2 as well.
+12. Nothing but these keys is ever said; never `systemMessage` elsewhere (it would speak to the user in the client's
+    voice), never `defer` (it ends the run), `retry` (it undoes a denial) or `async` (it is no opinion, even with
+    `onFailure: "block"`).
 
 An empty reason is filled in: a deny without one has let a write pass (claude-code#91870).
+
+The names that older SDKs had for fields are read as well: `claude_old`, which only an event with such names imports.
 """
 
 from __future__ import annotations
@@ -33,7 +49,7 @@ from __future__ import annotations
 from wasmguard.agents.interface import copied, decoded, top_level
 from wasmguard.decision import Effect, settle
 from wasmguard.errors import EventError
-from wasmguard.event import GATING, REWRITABLE, STOPPING, TOOL_GATES, Event
+from wasmguard.event import AFTER, GATING, OUTPUTS, REWRITABLE, STOPPING, TOOL_GATES, Event
 from wasmguard.limits import REASON
 from wasmguard.text import lines, one_line
 from wasmguard.value import Value
@@ -51,33 +67,46 @@ name = "claude"
 PERMISSION = "permissionDecision"  # rule 2
 DECISION = "decision"  # rule 4
 BLOCK = "block"  # rules 5 and 6
+MESSAGE = "message"  # rule 7
+ADDITIONAL, SYSTEM = "additionalContext", "systemMessage"  # rule 9
 
 
 class Form(Value):
     """How the client takes an answer to one of its events."""
 
     effect: str = ""
-    """How an effect is said: `PERMISSION`, `DECISION`, `BLOCK`, or not at all."""
+    """How an effect is said: `PERMISSION`, `DECISION`, `BLOCK`, `MESSAGE`, or not at all."""
 
-    context: bool = False
-    """Whether it reads `additionalContext`, and does nothing else with it."""
+    context: str = ""
+    """Under which key it reads a context, and does nothing else with it: `ADDITIONAL`, `SYSTEM`, or not at all."""
+
+    ends: bool = False
+    """Whether `continue: false` ends the run."""
 
 
 OBSERVED = Form()
-TOLD = Form(context=True)
+TOLD = Form(context=ADDITIONAL)
+BLOCKED = Form(effect=BLOCK)
+GOES_ON = Form(effect=BLOCK, ends=True)
 
 KNOWN = {
-    "PreToolUse": Form(effect=PERMISSION, context=True),
+    "PreToolUse": Form(effect=PERMISSION, context=ADDITIONAL, ends=True),
     "PermissionRequest": Form(effect=DECISION),
-    "UserPromptSubmit": Form(effect=BLOCK, context=True),
-    "PreCompact": Form(effect=BLOCK),
-    "ConfigChange": Form(effect=BLOCK),
-    "Stop": Form(effect=BLOCK),
-    "SubagentStop": Form(effect=BLOCK),
-    "PostToolUse": TOLD,
-    "PostToolUseFailure": TOLD,
-    "PostToolBatch": TOLD,
-    "UserPromptExpansion": TOLD,
+    "UserPromptSubmit": Form(effect=BLOCK, context=ADDITIONAL),
+    "UserPromptExpansion": Form(effect=BLOCK, context=ADDITIONAL),
+    "PreCompact": Form(effect=BLOCK, context=SYSTEM),
+    "PreModelSwitch": Form(effect=PERMISSION),
+    "ConfigChange": BLOCKED,
+    "TaskCreated": BLOCKED,
+    "Elicitation": BLOCKED,
+    "ElicitationResult": BLOCKED,
+    "PostToolBatch": Form(effect=BLOCK, context=ADDITIONAL),
+    "Stop": GOES_ON,
+    "SubagentStop": GOES_ON,
+    "TeammateIdle": GOES_ON,
+    "TaskCompleted": BLOCKED,
+    "PostToolUse": Form(effect=MESSAGE, context=ADDITIONAL, ends=True),
+    "PostToolUseFailure": Form(effect=MESSAGE, context=ADDITIONAL),
     "SessionStart": TOLD,
     "SubagentStart": TOLD,
     "PostModelSwitch": TOLD,
@@ -87,12 +116,6 @@ KNOWN = {
     "StopFailure": OBSERVED,
     "SessionEnd": OBSERVED,
     "PostCompact": OBSERVED,
-    "PreModelSwitch": OBSERVED,
-    "TaskCreated": OBSERVED,
-    "TaskCompleted": OBSERVED,
-    "TeammateIdle": OBSERVED,
-    "Elicitation": OBSERVED,
-    "ElicitationResult": OBSERVED,
     "WorktreeCreate": OBSERVED,  # not to be hooked: the client expects the hook to make the worktree and name its path
     "WorktreeRemove": OBSERVED,
     "CwdChanged": OBSERVED,
@@ -101,7 +124,15 @@ KNOWN = {
     "InstructionsLoaded": OBSERVED,
     "MessageDisplay": OBSERVED,
 }
-"""The 33 events of Claude Code 2.1.329."""
+"""The 33 events of Claude Code 2.1.330. The order is that of the hooks in a settings file."""
+
+REPLACEABLE = frozenset(
+    {"Bash", "Read", "Edit", "Write", "Grep", "Glob", "NotebookEdit", "WebSearch", "Skill", "Agent", "mcp__*"}
+    | {"TaskCreate", "TaskUpdate", "TaskList", "TaskGet", "CronCreate", "CronList"}
+)
+"""Tools whose output the client was seen to replace by one of the same shape with other texts, `OUTPUT_WORDS` kept. For
+those of MCP servers it takes anything; of all others it drops, without a word to the hook, what is no output of theirs,
+and shows the original."""
 
 ASKING_MODES = frozenset({"default", "acceptEdits", "plan", "bypassPermissions"})
 """Permission modes in which `ask` brings a prompt, or a refusal where nobody sits. Measured: bypassPermissions too."""
@@ -142,15 +173,16 @@ def name_of(raw: bytes) -> str | None:
 
 def render(event: Event, decision: Decision) -> dict[str, Any]:
     """The answer that carries *decision* out, by the rules above."""
-    if event.name in STOPPING and decision.faulted:
-        decision = settle(v for v in decision.verdicts if not v.fault)
+    if event.name in STOPPING | AFTER and decision.faulted:
+        meant = settle(v for v in decision.verdicts if not v.fault)
+        decision = meant.replaced(output=decision.output)  # what was withheld for a fault stays withheld
     effect, reason = _possible(event, decision)
     return _say(event.name, effect, reason, decision)
 
 
 def refusal(event_name: str | None, why: str) -> dict[str, Any]:
-    """The answer when there is no decision, because of *why*: stop what can be stopped (rule 10)."""
-    if event_name in STOPPING:
+    """The answer when there is no decision, because of *why*: stop what can be stopped (rule 11)."""
+    if event_name in STOPPING | AFTER:
         return {}
     return _say(event_name or "PreToolUse", Effect.DENY, lines(why, REASON).strip() or UNSAID, _NOTHING)
 
@@ -165,11 +197,16 @@ def encode(answer: Mapping[str, Any]) -> bytes:
 
 
 _NOTHING = settle(())
+_OLD = {"UserPromptSubmit": "content", "PostToolUse": "success"}  # in which events older SDKs had which field
 
 
 def _event(fields: dict[str, Any], time: int) -> Event:
     """The event of these fields. Extra fields are kept, and none is required but what a gate is about."""
     said = _string(fields, "hook_event_name", "the event")
+    if _OLD.get(said, said) in fields:
+        from wasmguard.agents.claude_old import renewed
+
+        fields = renewed(fields)
     if said in TOOL_GATES:
         _string(fields, "tool_name", said)
         if type(fields.get("tool_input")) is not dict:
@@ -192,7 +229,7 @@ def _string(fields: Mapping[str, Any], field: str, what: str) -> str:
 def _possible(event: Event, decision: Decision) -> tuple[Effect, str]:
     """The effect and its reason as the client can carry them out: never looser than what was decided."""
     reason, mode = decision.reason, event.fields.get("permission_mode", "default")
-    if decision.rewrite is not None and event.name not in REWRITABLE | STOPPING:
+    if decision.rewrite is not None and event.name in GATING - REWRITABLE - STOPPING:
         return Effect.DENY, f"{reason}\nwasmguard: {event.name} cannot carry out a rewrite of the tool input".strip()
     if decision.effect is Effect.ASK and event.name == "PreToolUse" and mode not in ASKING_MODES:
         mode = one_line(str(mode), 60)
@@ -203,7 +240,11 @@ def _possible(event: Event, decision: Decision) -> tuple[Effect, str]:
 def _say(event_name: str, effect: Effect, reason: str, decision: Decision) -> dict[str, Any]:
     """The JSON object for *effect*; of *decision*, only what rides along with it."""
     form = KNOWN.get(event_name, OBSERVED)
-    return _FORMS[form.effect](event_name, effect, reason, decision)
+    ends = form.ends and effect is Effect.DENY and decision.interrupt
+    stop = {"continue": False, "stopReason": reason} if ends else {}
+    if ends and event_name in STOPPING:
+        return stop
+    return {**stop, **_FORMS[form.effect](event_name, effect, reason, decision)}
 
 
 def _permission(event_name: str, effect: Effect, reason: str, decision: Decision) -> dict[str, Any]:
@@ -212,8 +253,7 @@ def _permission(event_name: str, effect: Effect, reason: str, decision: Decision
         said = {"permissionDecision": effect.name.lower(), "permissionDecisionReason": reason}
     if decision.rewrite is not None and effect is not Effect.DENY:
         said["updatedInput"] = dict(decision.rewrite)  # anything but an object and the client runs the original
-    stop = {"continue": False, "stopReason": reason} if decision.interrupt else {}
-    return {**stop, **_specific(event_name, {**said, **_context(event_name, decision)})}
+    return _with_context(event_name, decision, said)
 
 
 def _decision(event_name: str, effect: Effect, reason: str, decision: Decision) -> dict[str, Any]:
@@ -227,23 +267,34 @@ def _decision(event_name: str, effect: Effect, reason: str, decision: Decision) 
 
 
 def _block(event_name: str, effect: Effect, reason: str, decision: Decision) -> dict[str, Any]:
-    if effect >= Effect.ASK:
-        return {"decision": "block", "reason": reason}
-    return _observed(event_name, effect, reason, decision)
+    if effect < Effect.ASK:
+        return _with_context(event_name, decision, {})
+    told = {SYSTEM: reason} if KNOWN[event_name].context == SYSTEM else {}
+    return {"decision": "block", "reason": reason, **told}
+
+
+def _message(event_name: str, effect: Effect, reason: str, decision: Decision) -> dict[str, Any]:
+    replaced = event_name in OUTPUTS and decision.output is not None
+    said = {"updatedToolOutput": decision.output} if replaced else {}
+    told = {"decision": "block", "reason": reason} if effect >= Effect.ASK else {}
+    return {**told, **_with_context(event_name, decision, said)}
 
 
 def _observed(event_name: str, _effect: Effect, _reason: str, decision: Decision) -> dict[str, Any]:
-    return _specific(event_name, _context(event_name, decision))
+    return _with_context(event_name, decision, {})
 
 
-_FORMS = {PERMISSION: _permission, DECISION: _decision, BLOCK: _block, "": _observed}
+_FORMS = {PERMISSION: _permission, DECISION: _decision, BLOCK: _block, MESSAGE: _message, "": _observed}
 
 
-def _context(event_name: str, decision: Decision) -> dict[str, str]:
-    takes = KNOWN.get(event_name, OBSERVED).context
-    return {"additionalContext": decision.context} if takes and decision.context else {}
+def _with_context(event_name: str, decision: Decision, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The context, and what else is *said* under the event's own name."""
+    key, context = KNOWN.get(event_name, OBSERVED).context, decision.context
+    if not (key and context):
+        return _specific(event_name, said)
+    return {SYSTEM: context} if key == SYSTEM else _specific(event_name, {**said, key: context})
 
 
-def _specific(event_name: str, said: dict[str, Any]) -> dict[str, Any]:
+def _specific(event_name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """What is said under the event's own name, without which the client drops it (and lets the call run)."""
     return {"hookSpecificOutput": {"hookEventName": event_name, **said}} if said else {}

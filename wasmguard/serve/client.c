@@ -36,6 +36,7 @@
 #define MAGIC "wg\x01"
 #define EVENT "\x01"
 #define SOCKET "SOCKET="
+#define NAMED(name) "\"hook_event_name\":\"" name "\""
 
 enum {
   SECONDS = 27,  // to an answer: hooks are installed with a timeout of 30
@@ -101,7 +102,8 @@ static _Noreturn void refuse(const char *what, const char *why) {
   refusing = 1;
   alarm(REFUSAL);
   mask(SIG_UNBLOCK); // the next signal ends this
-  int stop = mentions("\"hook_event_name\":\"Stop\"") || mentions("\"hook_event_name\":\"SubagentStop\"");
+  int stop = mentions(NAMED("Stop")) || mentions(NAMED("SubagentStop")) || mentions(NAMED("TaskCompleted"));
+  stop = stop || mentions(NAMED("TeammateIdle"));
   if (stop && !mentions("\"tool_name\"")) { // a tool input could contain that text
     put(1, "{}\n", 3);
     _exit(0);

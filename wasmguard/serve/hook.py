@@ -37,6 +37,7 @@ DAEMON = 4  # seconds for each step of asking the daemon; one that takes longer 
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
 NOTHING = b"{}\n"  # no opinion
+STOPS = (b"Stop", b"SubagentStop", b"TaskCompleted", b"TeammateIdle")  # `event.STOPPING`
 ANSWERABLE = (  # what ends a process by default, and can be answered
     *("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM"),
     *("SIGPROF", "SIGXCPU", "SIGIO", "SIGPWR", "SIGSTKFLT"),
@@ -262,7 +263,7 @@ def _refusal(raw: bytearray, why: str) -> Reply:
 
         return refusal(bytes(raw), why)
     except BaseException as error:  # noqa: BLE001  # our own installation is broken, or there is no time
-        stop = b'"hook_event_name":"Stop"' in raw or b'"hook_event_name":"SubagentStop"' in raw
+        stop = any(b'"hook_event_name":"%b"' % name in raw for name in STOPS)
         if stop and b'"tool_name"' not in raw:  # a tool input could contain that text
             return ANSWERED, NOTHING, b""
         repair = "reinstall it, or run `wasmguard uninstall claude-code`"
