@@ -114,5 +114,5 @@ class PlanStale(HostError):
     """The plan was made from another configuration, engine or module file than there is now."""
 
 
-class NotAtOnce(Exception):  # noqa: N818  # no error: the way to say "ask me in a thread"
-    """A decision would take longer than an event loop may wait. Nobody outside `wasmguard.guard` sees it."""
+class NotAtOnce(Exception):
+    """No error: how to say that a decision would take longer than an event loop may wait: it belongs in a thread."""

@@ -9,7 +9,7 @@ Several guards decide as one: see `Guards`.
 from __future__ import annotations
 
 import os
-from time import time_ns
+from time import perf_counter_ns, time_ns
 
 from wasmguard import places, plan
 from wasmguard.agents import claude
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wasmguard.state.interface import Store
 
 
+AT_ONCE = 5_000_000  # nanoseconds after which no other policy is asked at once
 SLOTS = 64  # guests that may run at the same time; in threads each has 16 MiB of address space
 
 
@@ -64,7 +65,7 @@ class Decides:
             return None
 
     async def adecide(self, event: Event | Mapping[str, Any]) -> Decision:
-        """As `decide`, for callers whose event loop must go on: small decisions are made at once, others in a thread."""
+        """As `decide`, for who has an event loop that must go on: small decisions come at once, others by a thread."""
         if self._soon is None:
             from wasmguard.soon import Soon
 
@@ -125,7 +126,8 @@ class Decides:
 
             decision = recalled(concerned, event, environ)
         else:
-            decision = decided([AtOnce(p) for p in concerned] if at_once else concerned, event)
+            until = perf_counter_ns() + AT_ONCE
+            decision = decided([AtOnce(p, until) for p in concerned] if at_once else concerned, event)
         rewrite = decision.rewrite
         if rewrite is not None and (why := self._refusal(event.with_input(rewrite), environ)):
             return settle([*decision.verdicts, Verdict.failed(OURSELVES, why)])

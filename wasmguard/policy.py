@@ -6,7 +6,7 @@ from time import perf_counter_ns
 
 from wasmguard import plan
 from wasmguard.decision import Effect, Verdict
-from wasmguard.errors import GuestFault, WasmguardError
+from wasmguard.errors import GuestFault, NotAtOnce, WasmguardError
 from wasmguard.event import OUTPUTS
 from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
 from wasmguard.guest.grants import Grants, answered
@@ -61,6 +61,8 @@ class Policy:
         """
         begun, fuel, least = perf_counter_ns(), None, self.on_fault
         try:
+            if at_once and self._guest is None:  # to load it takes milliseconds
+                raise NotAtOnce
             guest = self._guest or self._loaded()
             asked = request(self._encoded(event, self._reads), self._settings, state)
             answer, fuel = guest.evaluate(asked, at_once=True) if at_once else guest.evaluate(asked)
@@ -110,8 +112,10 @@ class Policy:
 class AtOnce:
     """A policy that is asked at once or not at all."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.name, self.shadow, self._policy = policy.name, policy.shadow, policy
+    def __init__(self, policy: Policy, until: int) -> None:
+        """At once is before *until*, in nanoseconds of `perf_counter_ns`: one guest may take some milliseconds, and there
+        may be many."""
+        self.name, self.shadow, self._policy, self._until = policy.name, policy.shadow, policy, until
 
     def ask(self, event: Event) -> Verdict:
         """As `Policy.ask`.
@@ -119,6 +123,8 @@ class AtOnce:
         Raises:
             NotAtOnce: if that could take long.
         """
+        if perf_counter_ns() > self._until:
+            raise NotAtOnce
         return self._policy.ask(event, at_once=True)
 
 

@@ -51,7 +51,7 @@ class Soon:
         loop = asyncio.get_running_loop()
         while self._spent.get(loop, 0.0) > BREATH:
             await asyncio.sleep(0)
-        if decision := self._at_once(loop, event):
+        if (decision := self._at_once(loop, event)) is not None:
             return decision
         try:
             return await loop.run_in_executor(self._threads, self._guard.decide, event)

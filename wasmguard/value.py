@@ -59,7 +59,12 @@ class Value:
 
     def replaced(self, **changes: Any) -> Self:
         """The same record with some fields changed."""
-        return type(self)(**{**self.__dict__, **changes})
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(changes)
+        if not changes.keys() <= self._names:
+            raise TypeError(f"{type(self).__name__}: unknown {sorted(changes.keys() - self._names)}")
+        return made
 
 
 def same(one: Any, other: Any) -> bool:

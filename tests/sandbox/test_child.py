@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.sandbox.cells import children, descriptors, lying, state
+from tests.sandbox.cells import children, descriptors, gone, lying, state
 from wasmguard.sandbox.child import Child, pair
 
 BOUND = 1.5  # seconds, where half of one is given
@@ -117,12 +117,37 @@ def test_two_threads_may_end_it(child):
     assert state(ends.pid) == ""
 
 
+def test_a_cell_is_killed_without_waiting_and_buried_when_it_is_ended(child):
+    killed = child("time.sleep(60)")
+    killed.kill()
+    killed.kill()
+    assert gone(killed.pid)
+    assert state(killed.pid) == "Z"
+    assert killed.end() == "was killed"
+    assert not killed.killed  # by somebody else
+    assert state(killed.pid) == ""
+    killed.kill()
+
+
+def test_who_kills_a_cell_that_is_dead_learns_how_it_died(child):
+    dead = child("os.kill(os.getpid(), signal.SIGKILL)")
+    assert gone(dead.pid)
+    dead.kill()
+    assert dead.end() == "died by signal 9"
+    assert dead.killed
+    taken = child("os._exit(0)")
+    os.waitpid(taken.pid, 0)
+    taken.kill()
+    assert taken.end() == "is gone"
+
+
 def test_a_process_of_somebody_elses_is_left_alone(child, monkeypatch):
     """After a fork: the parent still talks to it."""
     theirs = child("time.sleep(60)")
     assert theirs.usable
     monkeypatch.setattr(theirs, "_owner", os.getpid() + 1)
     assert not theirs.usable
+    theirs.kill()
     assert theirs.end() == "belongs to another process"
     assert state(theirs.pid) in ("S", "R", "D")
     monkeypatch.undo()

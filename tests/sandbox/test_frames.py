@@ -1,6 +1,7 @@
 """The frames between the process that decides and its cell: what was written is read, and nothing else is."""
 
 import socket
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,25 @@ def test_a_request_may_say_that_the_next_one_is_not_worth_looking_for():
     assert not frames.more(frame)
 
 
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("guest", [0, 7, 2**30 - 1])
+def test_a_request_says_whether_it_is_asked_at_once(more, at_once, guest):
+    frame = frames.request(guest, NUMBER, b"data", more=more, at_once=at_once)
+    assert frames.asked(frame) == (guest, 4, NUMBER)
+    assert (frames.more(frame), frames.at_once(frame)) == (more, at_once)
+
+
+def test_little_was_not_enough_only_for_who_was_given_little():
+    frame = frames.failed(NUMBER, (failure.NOT_AT_ONCE, 11, 0, ""), 100)
+    with pytest.raises(ValueError, match="no known kind"):
+        frames.reply(frame, NUMBER, most=10, fuel=100)
+    assert frames.reply(frame, NUMBER, most=10, fuel=100, at_once=True)[:3] == (failure.NOT_AT_ONCE, 100, 11)
+    frame = frames.failed(NUMBER, (failure.NOT_AT_ONCE + 1, 0, 0, ""), 1)
+    with pytest.raises(ValueError, match="no known kind"):
+        frames.reply(frame, NUMBER, most=10, fuel=100, at_once=True)
+
+
 def test_who_has_several_to_answer_does_not_look():
     watch = frames.Watch(50_000)
     assert watch.spin == 50_000
@@ -52,11 +72,52 @@ def test_what_is_there_is_found_by_looking_and_by_sleeping(spin):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"x" * 100)
-        assert frames.received(ours, 60, spin) == b"x" * 60
-        assert frames.received(ours, 60, spin) == b"x" * 40
+        look = frames.Look()
+        assert frames.received(ours, 60, spin, look) == b"x" * 60
+        assert frames.received(ours, 60, spin, look) == b"x" * 40
         ours.setblocking(False)
         with pytest.raises(BlockingIOError):
             frames.looked(ours, 60, min(spin, 1_000))
+
+
+def test_who_looked_in_vain_sleeps_through_more_and_more_waits(monkeypatch):
+    looks, there = [], []
+
+    def looked(*_):
+        looks.append(True)
+        if there:
+            return b"x"
+        raise BlockingIOError
+
+    monkeypatch.setattr(frames, "looked", looked)
+    look = frames.Look()
+
+    def slept():
+        """Waits until it looks again."""
+        looks.clear()
+        for waits in range(1000):
+            with suppress(BlockingIOError):
+                look.at(None, 1, 50)
+            if looks:
+                return waits
+        raise AssertionError("it never looks again")
+
+    assert [slept() for _ in range(9)] == [0, 1, 2, 4, 8, 16, 32, 64, 64]
+    there.append(True)
+    assert [slept() for _ in range(4)] == [64, 0, 0, 0]
+    there.clear()
+    assert [slept() for _ in range(3)] == [0, 1, 2]
+
+
+def test_who_does_not_look_looks_in_vain_never():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        look = frames.Look()
+        for _ in range(3):
+            with pytest.raises(BlockingIOError):
+                look.at(ours, 60, 0)
+        theirs.send(b"x")
+        assert look.at(ours, 60, 100_000_000) == b"x"
 
 
 @given(st.binary(max_size=100), st.integers(0, 1000))

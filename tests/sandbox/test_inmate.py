@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from tests.sandbox.cells import PATIENT, REQUEST, ROOT, gone, natively, processes
 from tests.serve.host import SECRET, Host, ended, wire
@@ -15,9 +16,11 @@ from wasmguard.limits import MIB, ROOMY
 from wasmguard.sandbox.bindings import find
 from wasmguard.sandbox.cell import Cell
 from wasmguard.sandbox.engine import Setup
+from wasmguard.sandbox.inmate import BESIDE
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a process that nobody may trace")
 GUESTS = sorted(path.stem for path in (ROOT / "tests" / "guests").glob("*.wat"))
+PATIENT_TOO = ROOMY.replaced(clock=2_000)
 ROOMY_SETUP = {"kind": "component", "reservation": 32 * MIB, "stack": ROOMY.stack}
 LOOPS = """
 [[policy]]
@@ -112,7 +115,7 @@ def loadable(assembled):
     made = {"core": {}, "component": {}}
     for name in GUESTS:
         try:
-            spec, code = natively(assembled(name), ROOMY if name.startswith("component") else PATIENT)
+            spec, code = natively(assembled(name), PATIENT_TOO if name.startswith("component") else PATIENT)
         except ModuleRefused:
             continue
         made[spec.kind][name] = spec, code
@@ -146,6 +149,36 @@ def test_a_guest_says_in_a_process_what_it_says_in_a_thread(loadable, kind, setu
 
 
 # --- what it takes --------------------------------------------------------------------------------------------------
+CORE_ANSWER = """
+(module (memory (export "memory") 128)
+  (func (export "wasmguard_abi_1"))
+  (func (export "wasmguard_alloc") (param i32) (result i32) (i32.const 65536))
+  (func (export "wasmguard_evaluate") (param i32 i32) (result i64) (i64.const {packed})))"""
+COMPONENT_ANSWER = """
+(component
+  (core module $m (memory (export "memory") 128)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "evaluate") (param i32 i32) (result i32)
+      (i32.store (i32.const 20) (i32.const 65536)) (i32.store (i32.const 24) (i32.const {size})) (i32.const 16)))
+  (core instance $i (instantiate $m))
+  (func (export "evaluate") (param "request" (list u8)) (result (result (list u8) (error string)))
+    (canon lift (core func $i "evaluate")
+      (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"""
+
+
+@pytest.mark.parametrize(("kind", "text"), [("core", CORE_ANSWER), ("component", COMPONENT_ANSWER)])
+def test_the_largest_event_with_settings_and_state_may_have_a_large_answer(kind, text):
+    """A rewritten output, and what the policy remembers, come on top of an ordinary answer."""
+    size, event = 2 * MIB, 4 * MIB
+    module = bytes(wasmtime.wat2wasm(text.format(size=size, packed=(65536 << 32) + size)))
+    spec, code = natively(module, PATIENT.replaced(answer=size))
+    mine = processes(1, event=event, kind=kind)
+    guest = mine.load(spec, lambda: code)
+    for asked in (b"x", bytes(event + BESIDE), b"x"):
+        assert guest.evaluate(asked)[0] == asked[:1] * min(len(asked), size) + bytes(size - min(len(asked), size))
+    mine.close()
+
+
 def kibibytes(pid, what):
     """A line of a process's status, in KiB."""
     (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(what))

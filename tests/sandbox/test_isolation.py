@@ -1,11 +1,12 @@
 """How far guests are kept away: in processes, or in this very one."""
 
 import os
+import time
 
 import pytest
 
 from tests.sandbox.cells import PASS, REQUEST, children, natively
-from wasmguard.errors import CacheError, HostError
+from wasmguard.errors import CacheError, HostError, NotAtOnce
 from wasmguard.limits import DEFAULT
 from wasmguard.sandbox import isolation
 from wasmguard.sandbox.bindings import find
@@ -43,6 +44,22 @@ def test_a_guest_is_answered_under_either_isolation(cells, native, how):
     assert mine.guest("one", *native("pass")).evaluate(REQUEST)[0] == PASS
     assert mine.guest("other", *native("component_pass")).evaluate(REQUEST)[0] == PASS
     assert len(mine.pids()) == (2 if how == PROCESS else 0)
+
+
+@pytest.mark.parametrize("how", [PROCESS, THREAD])
+def test_a_guest_is_asked_at_once_under_either_isolation(cells, native, how):
+    guest = cells(how).guest("one", *native("pass"))
+    with pytest.raises(NotAtOnce):
+        guest.evaluate(REQUEST, at_once=True)
+    said = guest.evaluate(REQUEST)
+    for _ in range(100):  # the clock may be first, or the machine busy
+        try:
+            assert guest.evaluate(REQUEST, at_once=True) == said
+            break
+        except NotAtOnce:
+            time.sleep(0.1)
+    else:
+        raise AssertionError("never at once")
 
 
 def test_each_kind_of_module_has_processes_of_its_own_and_a_report(cells, native):

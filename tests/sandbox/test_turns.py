@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from wasmguard.errors import NotAtOnce
 from wasmguard.sandbox import turns as turns_module
 from wasmguard.sandbox.turns import Claim, Turns
 
@@ -54,7 +55,7 @@ def test_a_turn_inside_a_turn_gets_a_place_of_its_own():
 
 
 class Cell:
-    ended, killed = 0, False
+    ended, killed, report = 0, False, ("ready",)
 
     def end(self, *, dying=False):
         self.ended += 1
@@ -69,10 +70,56 @@ def test_what_a_turn_raises_frees_its_place():
     assert turns.take(lambda _: "free") == "free"
 
 
-def test_no_moment_at_which_a_signal_raises_loses_a_place():
+def with_cell(size=1, report=("ready",)):
+    """Turns of which the last one has a cell."""
+    turns = Turns(size)
+    turns._places[-1].cell = Cell()
+    turns._places[-1].cell.report = report
+    return turns
+
+
+def test_who_asks_at_once_gets_the_free_place_whose_cell_is_ready():
+    turns = with_cell(3)
+    assert turns.take_ready(lambda place: place) is turns._places[2]
+    assert turns.take_ready(lambda place: place) is turns._places[2]
+
+
+@pytest.mark.parametrize("turns", [Turns(2), with_cell(2, report=())], ids=["no cell", "not ready"])
+def test_who_asks_at_once_waits_for_no_cell(turns):
+    with pytest.raises(NotAtOnce):
+        turns.take_ready(lambda _: "a turn")
+    assert turns.take(lambda _: "free") == "free"
+
+
+def test_who_asks_at_once_waits_for_nobody():
+    turns, inside, over = with_cell(), threading.Event(), threading.Event()
+    busy = threading.Thread(target=lambda: turns.take(lambda _: (inside.set(), over.wait(30))))
+    busy.start()
+    try:
+        assert inside.wait(30)
+        begun = time.monotonic()
+        with pytest.raises(NotAtOnce):
+            turns.take_ready(lambda _: "a turn")
+        assert time.monotonic() - begun < 5
+    finally:
+        over.set()
+        busy.join()
+    assert turns.take_ready(lambda _: "a turn") == "a turn"
+
+
+def test_what_a_turn_at_once_raises_frees_its_place():
+    turns = with_cell()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            turns.take_ready(lambda _: 1 / 0)
+    assert turns.take(lambda _: "free") == "free"
+
+
+@pytest.mark.parametrize("way", ["take", "take_ready"])
+def test_no_moment_at_which_a_signal_raises_loses_a_place(way):
     """An exception before every single step of the interpreter, one after the other."""
     for step in range(1, 400):
-        turns, left = Turns(1), [step]
+        turns, left = with_cell(), [step]
 
         def raises(frame, what, argument, left=left):
             frame.f_trace_opcodes = True
@@ -85,7 +132,7 @@ def test_no_moment_at_which_a_signal_raises_loses_a_place():
             return raises
 
         try:
-            _traced(raises, lambda turns=turns: turns.take(lambda _: None))
+            _traced(raises, lambda turns=turns: getattr(turns, way)(lambda _: None))
         except Interrupted:
             pass
         else:

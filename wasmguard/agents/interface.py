@@ -167,7 +167,7 @@ def _plain(value: Any, room: int) -> Any:
         return value
     if type(value) in (int, float):
         return _number(value)
-    if not isinstance(value, (Mapping, list, tuple)):
+    if type(value) is not dict and not isinstance(value, (Mapping, list, tuple)):
         raise EventError(f"the event holds a `{type(value).__name__}`: JSON has no such value")
     if not room:
         raise EventError(f"the event is nested deeper than {EVENT_DEPTH} levels")

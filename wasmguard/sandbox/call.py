@@ -20,6 +20,7 @@ from ctypes import addressof, byref, c_uint64, c_void_p, create_string_buffer, m
 from wasmguard.errors import CacheError
 from wasmguard.guest import abi
 from wasmguard.sandbox import bindings as c
+from wasmguard.sandbox.at_once import small
 from wasmguard.sandbox.engine import ticks
 from wasmguard.sandbox.failure import RANGE, REFUSED, ROOM, TRAP, UNKNOWN, Failed, Runs
 
@@ -90,6 +91,8 @@ class CoreGuest(Runs):
         super().__init__(limits, answer)
         self._engine = engine
         self._library = engine.functions
+        self._initializes = True  # as far as we know: its first instance says whether it has that export
+        self._whole, self._little = (limits.fuel, ticks(limits.clock)), small(limits)
         self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
         self._store = [limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories]
         module = _loaded(engine, code)
@@ -99,9 +102,10 @@ class CoreGuest(Runs):
             self._store[2] += SHIM_AND_FIXUP
             self._store[3] += 1
 
-    def run(self, request: bytes) -> tuple[bytes, int]:
+    def run(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
         """See `Runs.run`."""
-        engine, lib, limits, free = self._engine, self._library, self._limits, self._free
+        engine, lib, free = self._engine, self._library, self._free
+        fuel, bumps = self._little if at_once else self._whole
         engine.ready()
         try:
             buffers = free.pop()
@@ -112,14 +116,14 @@ class CoreGuest(Runs):
         try:
             lib.store_limiter(store, *self._store)
             context = lib.store_context(store)
-            lib.set_fuel(context, limits.fuel)
-            lib.set_epoch_deadline(context, ticks(limits.clock))
+            lib.set_fuel(context, fuel)
+            lib.set_epoch_deadline(context, bumps)
             try:
                 answer = self._asked(context, buffers, request)
             except Failed as failed:
-                failed.fuel = None if failed.out_of_time else self._burned(context, buffers)
+                failed.fuel = None if failed.out_of_time else fuel - self._left(context, buffers)
                 raise
-            return answer, self._burned(context, buffers)
+            return answer, fuel - self._left(context, buffers)
         finally:
             lib.store_delete(store)
             engine.clock.stop()
@@ -155,7 +159,9 @@ class CoreGuest(Runs):
         _export(lib, context, b.instance, ALLOC, alloc)
         _export(lib, context, b.instance, EVALUATE, evaluate)
         memory += c.EXTERN_OF
-        if lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize):
+        if self._initializes:
+            self._initializes = lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize)
+        if self._initializes:
             _done(lib, b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
 
         slots[0] = size
@@ -172,9 +178,9 @@ class CoreGuest(Runs):
             raise Failed(RANGE, begin, length)
         return string_at(lib.memory_data(context, memory) + begin, length)
 
-    def _burned(self, context: int, b: _Buffers) -> int:
+    def _left(self, context: int, b: _Buffers) -> int:
         self._library.get_fuel(context, b.fuel)
-        return self._limits.fuel - b.left.value
+        return b.left.value
 
 
 def _loaded(engine: Engine, code: bytes) -> c_void_p:

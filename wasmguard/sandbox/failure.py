@@ -7,9 +7,18 @@ of cell. Only `REFUSED` and `REPORTED` carry a text; it is cleaned and quoted as
 
 from __future__ import annotations
 
-from wasmguard.errors import GuestFault, InvalidAnswer, OutOfFuel, OutOfMemory, OutOfTime, StackOverflow, Trapped
+from wasmguard.errors import (
+    GuestFault,
+    InvalidAnswer,
+    OutOfFuel,
+    OutOfMemory,
+    OutOfTime,
+    StackOverflow,
+    Trapped,
+)
 from wasmguard.guest import abi
 from wasmguard.sandbox import traps as c
+from wasmguard.sandbox.at_once import BYTES, Pace, used_up
 from wasmguard.text import one_line, quoted
 
 TYPE_CHECKING = False
@@ -23,7 +32,8 @@ REFUSED = 2  # an error of the engine that is no trap; phase; the engine's words
 ROOM = 3  # the address that alloc gave, the size that was wanted
 RANGE = 4  # address and length of what evaluate named
 REPORTED = 5  # the error arm of a component, its text
-LAST = REPORTED  # no kind has a higher number
+LAST = REPORTED  # no kind of fault has a higher number
+NOT_AT_ONCE = 6  # no fault: number of the trap that ended it before it had everything. See `sandbox.at_once`
 
 PHASES = ("start", abi.INITIALIZE, abi.ALLOC, abi.EVALUATE, abi.COMPONENT_EXPORT)
 UNKNOWN = 255  # a trap without a number
@@ -49,33 +59,62 @@ class Failed(Exception):
 class Runs:
     """A loaded guest, whose failures become faults here."""
 
+    quick = True
+    """Whether its kind starts soon enough to be asked at once."""
+
     def __init__(self, limits: Limits, answer: int) -> None:
         """Run it under *limits*; an answer may have *answer* bytes."""
         self._limits, self._answer = limits, answer
+        self._pace = Pace(limits, quick=self.quick, warm=False)
 
     def warm(self) -> None:
         """Make what the engine makes at the first instance, before this process is shut in. Runs no guest code."""
 
-    def run(self, request: bytes) -> tuple[bytes, int]:
-        """The guest's answer to *request*, and the fuel it took.
+    def run(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
+        """The guest's answer to *request*, and the fuel it took; *at_once* with little fuel and time.
 
         Raises:
             Failed: if it gave none.
         """
         raise TypeError("the kind of guest decides")
 
-    def evaluate(self, request: bytes) -> tuple[bytes, int]:
+    def run_at_once(self, request: bytes) -> tuple[bytes, int]:
+        """As `run`, with little; what that was not enough for fails as `NOT_AT_ONCE`. See `sandbox.at_once`."""
+        if not self.quick:
+            raise Failed(NOT_AT_ONCE)
+        try:
+            answer, fuel = self.run(request, at_once=True)
+        except Failed as failed:
+            if failed.out_of_time:
+                raise Failed(NOT_AT_ONCE, c.INTERRUPT) from None
+            if used_up(failed.fuel, self._limits):
+                raise Failed(NOT_AT_ONCE, c.OUT_OF_FUEL) from None
+            raise
+        if len(answer) > BYTES or used_up(fuel, self._limits):
+            raise Failed(NOT_AT_ONCE, c.OUT_OF_FUEL)
+        return answer, fuel
+
+    def evaluate(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
         """The guest's answer to *request*, and the fuel it took.
 
         Raises:
             GuestFault: whatever the guest did wrong; its `fuel` says what was burned by then.
+            NotAtOnce: only with *at_once*, if that may take longer than an event loop may wait: ask again in a thread.
         """
+        begun = self._pace.begin(request) if at_once else 0.0
         try:
-            return self.run(request)
+            said = self.run_at_once(request) if at_once else self.run(request)
         except Failed as failed:
+            if failed.failure[0] == NOT_AT_ONCE:
+                raise self._pace.stopped(failed.failure[1]) from None
             made = fault(failed.failure, self._limits, self._answer)
             made.fuel = failed.fuel
             raise made from None
+        finally:
+            if at_once:
+                self._pace.took(begun)
+        self._pace.warm = True
+        return said
 
 
 def fault(failure: Failure, limits: Limits, answer: int) -> GuestFault:

@@ -16,7 +16,7 @@ import unicodedata  # noqa: F401  # messages are cleaned inside the jail, where 
 from _socket import socket
 
 from wasmguard.errors import HostError
-from wasmguard.limits import MIB
+from wasmguard.limits import MIB, STATE
 from wasmguard.sandbox import call, frames, jail  # noqa: F401  # what runs core modules, before it is asked for
 from wasmguard.sandbox.cell import Cell
 from wasmguard.sandbox.engine import GUARD, Setup
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 BYTES_BEFORE = sys.getsizeof(b"") - 1  # of a `bytes` object before its content; the last one is a NUL
 HEADROOM = 64 * MIB  # bytes of address space for the interpreter's own growth
-COPIES = 4  # of a request: as received, as joined, as converted, in the guest
-CONVERTED = 80  # bytes that one of a request takes on its way into a component: a value of the C API, one of Rust's
+BESIDE = STATE + MIB  # bytes of a request beside its event: settings, of a file that has at most 1 MiB, and the state
+COPIES = 4  # of a request: as received, as joined, as converted, in the guest; of an answer: as converted, read, framed
+CONVERTED = 80  # bytes that one of either takes at the border of a component: a value of the C API, one of Rust's
 LARGEST_LOAD = 16 * MIB  # bytes of a load message's header
 
 
@@ -43,10 +44,11 @@ def live(descriptor: int, *, follow: bool) -> NoReturn:
         channel = socket(fileno=descriptor)
         spin = frames.SPIN if (os.cpu_count() or 1) > 1 else 0
         guests = _loaded(channel, follow=follow)
-        more = True
+        more, look = True, frames.Look()
         while True:
-            more, guest, number, request = _request(channel, spin if more else 0)
-            channel.sendall(_outcome(guests, guest, number, request))
+            head, request = _request(channel, spin if more else 0, look)
+            more = frames.more(head)
+            channel.sendall(_outcome(guests, head, request))
     except EOFError:  # the parent is gone, or does not need us any more
         status = 0
     finally:
@@ -107,27 +109,32 @@ def _guest(cell: Cell, spec: Spec, code: list[bytes]) -> tuple[Runs | None, str]
 def _room(setup: Setup, given: dict[str, Any]) -> int:
     """Bytes of address space that evaluations may take on top of what is mapped when the jail closes."""
     memories = max((guest["limits"]["memories"] for guest in given["guests"]), default=1)
+    answer = max((guest["answer"] for guest in given["guests"]), default=0)
     each = COPIES + (CONVERTED if setup.kind == "component" else 0)
-    return HEADROOM + each * int(given["event"]) + memories * (setup.reservation + 2 * GUARD)
+    data = int(given["event"]) + BESIDE + answer
+    return HEADROOM + each * data + memories * (setup.reservation + 2 * GUARD)
 
 
-def _outcome(guests: list[Runs], guest: int, number: bytes, request: bytes) -> bytes:
+def _outcome(guests: list[Runs], head: bytes, request: bytes) -> bytes:
+    place, _, number = frames.asked(head)
+    guest = guests[place]
     try:
-        return frames.answered(number, *guests[guest].run(request))
+        said = guest.run_at_once(request) if frames.at_once(head) else guest.run(request)
+        return frames.answered(number, *said)
     except Failed as failed:
         return frames.failed(number, failed.failure, failed.fuel)
 
 
-def _request(channel: socket, spin: int) -> tuple[bool, int, bytes, bytes]:
-    """Whether another request is to be looked for, and the next one: most of them arrive in one piece."""
-    data = frames.received(channel, frames.PIECE, spin)
+def _request(channel: socket, spin: int, look: frames.Look) -> tuple[bytes, bytes]:
+    """The head of the next request, with or without what follows, and the request: most of them arrive in one piece."""
+    data = frames.received(channel, frames.PIECE, spin, look)
     if not data:
         raise EOFError
     if len(data) < frames.HEAD:
         data += _exactly(channel, frames.HEAD - len(data))
-    guest, size, number = frames.asked(data)
+    _, size, _ = frames.asked(data)
     here = data[frames.HEAD :]
-    return frames.more(data), guest, number, _exactly(channel, size, here) if size > len(here) else here
+    return data, _exactly(channel, size, here) if size > len(here) else here
 
 
 def _exactly(channel: socket, size: int, here: bytes = b"") -> bytes:

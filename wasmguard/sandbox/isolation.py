@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     class Guest(Protocol):
         """A policy module, ready to be asked."""
 
-        def evaluate(self, request: bytes) -> tuple[bytes, int]:
-            """The answer to *request* and its fuel; raises `GuestFault`, or `HostError` if it cannot be run here."""
+        def evaluate(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
+            """The answer to *request* and its fuel; raises `GuestFault`, or `HostError` if it cannot be run here; with
+            *at_once* also `NotAtOnce`, see `wasmguard.sandbox.at_once`."""
 
 
 PROCESS, THREAD = "process", "thread"

@@ -52,7 +52,7 @@ def _lowered(request: bytes) -> Any:
     octets = value.of.list
     _ffi.wasmtime_component_vallist_new_uninit(byref(octets), size)
     if size:
-        room = memoryview((c_uint8 * (size * VALUE)).from_address(addressof(octets.data.contents))).cast("B")
+        room = _room(octets)
         room[0::VALUE] = U8 * size
         room[OF::VALUE] = request
     value.kind = LIST
@@ -67,4 +67,9 @@ def _lifted(result: Any, most: int) -> bytes:
     octets = result.val.contents.of.list
     if not 0 < octets.size <= most:
         raise Failed(RANGE, 0, octets.size)
-    return string_at(octets.data, octets.size * VALUE)[OF::VALUE]
+    return _room(octets)[OF::VALUE].tobytes()
+
+
+def _room(octets: Any) -> memoryview:
+    """The values of a list that holds some, as they lie in memory."""
+    return memoryview((c_uint8 * (octets.size * VALUE)).from_address(addressof(octets.data.contents))).cast("B")

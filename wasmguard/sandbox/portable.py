@@ -17,6 +17,7 @@ from wasmtime import Trap, WasmtimeError, _ffi, component
 from wasmguard.errors import CacheError
 from wasmguard.guest import abi
 from wasmguard.sandbox import traps as c
+from wasmguard.sandbox.at_once import small
 from wasmguard.sandbox.call import IN_ALLOC, IN_EVALUATE, IN_INITIALIZE, SHIM_AND_FIXUP, START, TABLE, U32, U64
 from wasmguard.sandbox.engine import Clock, Setup, configure, ready, ticks
 from wasmguard.sandbox.failure import PHASES, RANGE, REFUSED, ROOM, TRAP, UNKNOWN, Failed, Runs
@@ -64,22 +65,23 @@ class _Portable(Runs):
         super().__init__(limits, answer)
         self._engine = engine
 
-    def run(self, request: bytes) -> tuple[bytes, int]:
+    def run(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
         """See `Runs.run`."""
         limits, store = self._limits, wasmtime.Store(self._engine.engine)
+        fuel, bumps = small(limits) if at_once else (limits.fuel, ticks(limits.clock))
         ready(self._engine.setup)
         self._engine.clock.start()
         try:
             instances, tables = limits.instances + self.extra_instances, limits.tables + self.extra_tables
             store.set_limits(limits.memory, limits.table_elements, instances, tables, limits.memories)
-            store.set_fuel(limits.fuel)
-            store.set_epoch_deadline(ticks(limits.clock))
+            store.set_fuel(fuel)
+            store.set_epoch_deadline(bumps)
             try:
                 answer = self._asked(store, request)
             except Failed as failed:
-                failed.fuel = None if failed.out_of_time else limits.fuel - store.get_fuel()
+                failed.fuel = None if failed.out_of_time else fuel - store.get_fuel()
                 raise
-            return answer, limits.fuel - store.get_fuel()
+            return answer, fuel - store.get_fuel()
         finally:
             store.close()
             self._engine.clock.stop()
@@ -158,6 +160,8 @@ class PortableCoreGuest(_Portable):
 
 class ComponentGuest(_Portable):
     """A component of the world in `guest.abi`."""
+
+    quick = False  # its instances have neither a pool nor an image to start from
 
     def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
         super().__init__(engine, limits, answer)

@@ -9,7 +9,10 @@
    the next event starts a new one. Three deaths in a row and the policy is broken: it is asked again after `HEALS`.
    A cell that died or spoke while nobody asked it anything is replaced, and that is nobody's fault. So is one that
    somebody else killed: what it was asked is asked a new one, `AGAIN` times; a verdict is a pure function.
-4. One cell runs one guest at a time. Callers in several threads get cells of their own, up to `size`: see `turns`.
+4. What is asked at once gets a cell that is ready and free, for `WAIT`. Where that comes to nothing the cell is killed,
+   whatever it was; but nobody has refused yet, and nothing is counted: the question comes again, with everything.
+   For `BUSY` seconds it is then not tried: the machine is busy. See `at_once`.
+5. One cell runs one guest at a time. Callers in several threads get cells of their own, up to `size`: see `turns`.
 
 A cell that nobody needs any more reads the end of its socket and leaves.
 """
@@ -21,12 +24,13 @@ import os
 import sys
 from time import monotonic
 
-from wasmguard.errors import CellDied, HostError, WasmguardError
+from wasmguard.errors import CellDied, HostError, NotAtOnce, WasmguardError
 from wasmguard.limits import DEFAULT, MIB
 from wasmguard.sandbox import ahead, frames
 from wasmguard.sandbox.ahead import CHANNEL
+from wasmguard.sandbox.at_once import BUSY, BYTES, WAIT, Pace, small
 from wasmguard.sandbox.child import Child, pair, watch
-from wasmguard.sandbox.failure import fault
+from wasmguard.sandbox.failure import NOT_AT_ONCE, fault
 from wasmguard.sandbox.turns import Turns
 
 TYPE_CHECKING = False
@@ -77,7 +81,7 @@ class Processes:
         self._header = {"library": library, "setup": setup, "event": event, "portable": portable, "slots": slots}
         self._with_packages = portable or setup["kind"] == "component"
         self._loads: list[tuple[Spec, Code]] = []  # not the guests, which know us: nobody waits for a cycle to be found
-        self._turns = Turns(size)
+        self._turns, self._busy = Turns(size), 0.0
 
     def begin(self) -> None:
         """Start a cell now, if there is none, and go on while it gets ready.
@@ -103,6 +107,16 @@ class Processes:
         """
         return self._turns.take(lambda place: _again(place, lambda: self._answered(place, guest, request)))
 
+    def ask_at_once(self, guest: ProcessGuest, request: bytes) -> Reply:
+        """As `ask`, of a cell that is ready and free now.
+
+        Raises:
+            NotAtOnce: if there is none, or no reply of it in `WAIT`.
+        """
+        if monotonic() < self._busy:
+            raise NotAtOnce
+        return self._turns.take_ready(lambda place: self._answered_at_once(place, guest, request))
+
     def start(self) -> dict[str, Any]:
         """Start a cell now, if there is none, and return the report of its jail.
 
@@ -120,20 +134,10 @@ class Processes:
         self._turns.close()
 
     def _answered(self, place: Place, guest: ProcessGuest, request: bytes) -> Reply:
-        cell, number = self._live(place, guest), os.urandom(frames.NUMBER)
+        cell = self._live(place, guest)
         seconds = guest.deadline + max(0, len(request) - DEFAULT.event) / CARRIED
         try:
-            cell.clean = False
-            cell.within(seconds)
-            cell.send(frames.request(guest.number, number, request, more=watch.spin > 0))
-            said = cell.receive(frames.REPLY, frames.PIECE)
-            head = frames.reply(said, number, most=guest.answer, fuel=guest.limits.fuel)
-            if (missing := frames.REPLY + head[4] - len(said)) > 0:
-                said += cell.receive(missing, missing)
-            elif missing:
-                raise ValueError("more than a reply")  # noqa: TRY301  # ends the cell like any other nonsense
-            cell.clean = True
-            return head, said[frames.REPLY :]
+            return _exchanged(cell, guest, request, seconds)
         except TimeoutError:
             place.end()
             raise CellDied(f"its cell gave no answer in {seconds:.1f} s and was killed") from None
@@ -145,6 +149,19 @@ class Processes:
         except BaseException:  # such as a signal's
             place.end()
             raise
+
+    def _answered_at_once(self, place: Place, guest: ProcessGuest, request: bytes) -> Reply:
+        cell, number = place.cell, guest.number
+        if not cell or not cell.usable or number >= len(cell.guests) or cell.guests[number]:
+            raise NotAtOnce
+        try:
+            return _exchanged(cell, guest, request, WAIT, at_once=True)
+        except BaseException as error:  # a signal's too
+            cell.kill()  # it is not clean, so the next turn in this place buries it
+            if not isinstance(error, (OSError, ValueError)):
+                raise
+            self._busy = monotonic() + BUSY
+            raise NotAtOnce from None
 
     def _live(self, place: Place, guest: ProcessGuest) -> Child:
         """A cell that runs *guest*."""
@@ -216,30 +233,66 @@ class ProcessGuest:
 
     def __init__(self, cells: Processes, number: int, spec: Spec) -> None:
         self.number, self.limits, self.answer = number, spec.limits, spec.answer
+        self.whole, self.little = (spec.answer, spec.limits.fuel), (min(spec.answer, BYTES), small(spec.limits)[0])
+        """The most bytes of its answer, and the most fuel; the same at once."""
         self.deadline = min(max(SHORTEST, 5 * spec.limits.clock / 1000), LONGEST)
         """Seconds for an answer: what no limit of a guest stops, this does."""
         self._cells, self._deaths, self._heals = cells, 0, 0.0
+        self._pace = Pace(spec.limits, quick=spec.kind == "core", warm=True)
 
-    def evaluate(self, request: bytes) -> tuple[bytes, int]:
+    def evaluate(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
         """The guest's answer to *request*, and the fuel it took. See `Runs.evaluate`.
 
         Raises:
             GuestFault: whatever the guest did wrong; `CellDied` if it took its cell along.
             HostError: if no cell can be started.
+            NotAtOnce: only with *at_once*: ask again in a thread.
         """
         if self._deaths >= DEATHS and monotonic() < self._heals:
             raise CellDied(f"its cell died {DEATHS} times in a row: it is broken: fix or replace it")
         try:
-            (kind, fuel, first, second, _), payload = self._cells.ask(self, request)
+            reply = self._asked_at_once(request) if at_once else self._cells.ask(self, request)
         except CellDied:
             self._deaths, self._heals = self._deaths + 1, monotonic() + HEALS
             raise
+        (kind, fuel, first, second, _), payload = reply
         self._deaths = 0
         if kind == frames.ANSWER and fuel is not None:
             return payload, fuel
         made = fault((kind, first, second, payload.decode("utf-8", "replace")), self.limits, self.answer)
         made.fuel = fuel
         raise made
+
+    def _asked_at_once(self, request: bytes) -> Reply:
+        begun = self._pace.begin(request)
+        try:
+            reply = self._cells.ask_at_once(self, request)
+        finally:
+            self._pace.took(begun)
+        if reply[0][0] == NOT_AT_ONCE:
+            raise self._pace.stopped(reply[0][2])
+        return reply
+
+
+def _exchanged(cell: Child, guest: ProcessGuest, request: bytes, seconds: float, *, at_once: bool = False) -> Reply:
+    """What *cell* replies about *guest*.
+
+    Raises:
+        OSError: if there is no reply in so many *seconds*.
+        ValueError: if an honest cell would not say that.
+    """
+    number, (most, fuel) = os.urandom(frames.NUMBER), guest.little if at_once else guest.whole
+    cell.clean = False
+    cell.within(seconds)
+    cell.send(frames.request(guest.number, number, request, more=watch.spin > 0, at_once=at_once))
+    said = cell.receive(frames.REPLY, frames.PIECE)
+    head = frames.reply(said, number, most=most, fuel=fuel, at_once=at_once)
+    if (missing := frames.REPLY + head[4] - len(said)) > 0:
+        said += cell.receive(missing, missing)
+    elif missing:
+        raise ValueError("more than a reply")
+    cell.clean = True
+    return head, said[frames.REPLY :]
 
 
 def _again(place: Place, work: Callable[[], T]) -> T:

@@ -6,12 +6,16 @@
 3. A claim counts in the process that made it. After a fork the places are free, whatever threads of the parent did.
 4. Whoever takes a turn inside a turn (a signal handler, a finalizer) and finds no place free gets one for this turn: it
    could wait for itself.
+5. Who asks at once waits for nobody, and starts nothing: there is a free place with a cell that is ready, or there is
+   none.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
+
+from wasmguard.errors import NotAtOnce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +76,24 @@ class Turns:
         except BaseException:
             claim.give_back()  # an exception came after the claim was granted, and before `_used` could know it
             raise
+
+    def take_ready(self, work: Callable[[Place], T]) -> T:
+        """What *work* gives in a free place whose cell is ready.
+
+        Raises:
+            NotAtOnce: if there is none now.
+        """
+        claim = Claim()
+        try:
+            for place in self._places:
+                if (cell := place.cell) and cell.report:
+                    claim.place = place
+                    if place.holders.setdefault(claim.process, claim) is claim:
+                        return self._used(place, claim, work)
+        except BaseException:
+            claim.give_back()
+            raise
+        raise NotAtOnce
 
     def cells(self) -> Iterator[Child]:
         """The cells that there are now."""
