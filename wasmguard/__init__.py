@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from wasmguard.decision import Decision, Effect, Verdict
     from wasmguard.errors import WasmguardError
     from wasmguard.event import Event
-    from wasmguard.guard import Guard
+    from wasmguard.library import Guard, Guards
     from wasmguard.version import __version__
 
-__all__ = ["Decision", "Effect", "Event", "Guard", "Verdict", "WasmguardError", "__version__"]
+__all__ = ["Decision", "Effect", "Event", "Guard", "Guards", "Verdict", "WasmguardError", "__version__"]
 
 _HOME = {
     "Decision": "decision",
     "Effect": "decision",
     "Event": "event",
-    "Guard": "guard",
+    "Guard": "library",
+    "Guards": "library",
     "Verdict": "decision",
     "WasmguardError": "errors",
     "__version__": "version",
