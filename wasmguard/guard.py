@@ -66,11 +66,11 @@ class Decides:
 
     async def adecide(self, event: Event | Mapping[str, Any]) -> Decision:
         """As `decide`, for who has an event loop that must go on: small decisions come at once, others by a thread."""
-        if self._soon is None:
-            from wasmguard.soon import Soon
+        return await self._sooner().decided(event)
 
-            self._soon = Soon(self)
-        return await self._soon.decided(event)
+    async def breathe(self) -> None:
+        """Wait until the event loop, which may have made many decisions in this round, has time for another one."""
+        await self._sooner().breathe()
 
     def unjudged(self, event: Event, why: str) -> Decision:
         """The DENY in our own name when nobody could judge *event*. An output that a policy might have rewritten is
@@ -91,6 +91,13 @@ class Decides:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _sooner(self) -> Soon:
+        if self._soon is None:
+            from wasmguard.soon import Soon
+
+            self._soon = Soon(self)
+        return self._soon
 
     def _answer(
         self, event: Event | Mapping[str, Any], environ: Mapping[str, str] | None, *, at_once: bool

@@ -54,6 +54,12 @@ class Policies:
     def __init__(self, guard: Decides, calls: Calls) -> None:
         self.guard, self.calls = guard, calls
 
+    async def breathe(self) -> None:
+        """Let the event loop go on, if it has made many decisions in this round."""
+        breathe: Any = getattr(self.guard, "breathe", None)
+        if breathe is not None:
+            await breathe()
+
     async def decided(self, event: Event) -> Decision:
         """What may happen next. Raises nothing but `CancelledError`."""
         try:
@@ -107,6 +113,7 @@ class OnEvent:
     async def __call__(self, given: Any, call: str | None, context: Any) -> Any:
         """The answer to one event, in the client's words (rules 1 and 2)."""
         try:
+            await self._policies.breathe()
             event = claude.from_mapping(given, time=time_ns() // 1_000_000)
             if event.name != self._name:
                 return claude.refusal(self._name, f"asked about {one_line(event.name, 60)} on {self._name}")
