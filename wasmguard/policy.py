@@ -113,8 +113,8 @@ class AtOnce:
     """A policy that is asked at once or not at all."""
 
     def __init__(self, policy: Policy, until: int) -> None:
-        """At once is before *until*, in nanoseconds of `perf_counter_ns`: one guest may take some milliseconds, and there
-        may be many."""
+        """At once is before *until*, in nanoseconds of `perf_counter_ns`: one guest may take some milliseconds, and
+        there may be many."""
         self.name, self.shadow, self._policy, self._until = policy.name, policy.shadow, policy, until
 
     def ask(self, event: Event) -> Verdict:

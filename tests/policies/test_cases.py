@@ -1,28 +1,29 @@
 """The shipped policies against their own cases: what the binaries in `build/` answer, word for word.
 
+A case is a table `[[case]]` in `policies-src/<policy>/cases/*.toml`:
+
+| key | |
+|---|---|
+| `name`, `event`, `settings` | as the policy gets them, without the host's checks and defaults |
+| `before` | events that it is asked about first, in this order, each with the state that the one before left |
+| `state` | hexadecimal: what it remembers before all of them. Absent: nothing |
+| `effect`, `rewrite`, `output`, `interrupt` | what it answers, exactly. Absent: none of that |
+| `effect = "trap"` | it does not answer at all |
+| `reason`, `context`, `notes` | what the reason, the context and some note contain; `notes = []`: there are none |
+| `remembers` | whether it leaves a new state |
+
 `WASMGUARD_POLICIES` names another folder of binaries, for those that were just rebuilt.
 """
 
-import os
 import tomllib
-from pathlib import Path
 
 import pytest
 
+from tests.policies.asking import BUILT, POLICIES, SOURCES, Guests, answered, asked, bundle, most_remembered, remembered
 from wasmguard.decision import Effect
-from wasmguard.event import Event
-from wasmguard.guest.bundle import builtin_dir, open_bundle
-from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
-from wasmguard.limits import HARD_MAX, PROFILES
-from wasmguard.sandbox.bindings import Library, find
-from wasmguard.sandbox.call import CoreGuest
-from wasmguard.sandbox.compile import compiled
-from wasmguard.sandbox.engine import Engine, Setup
+from wasmguard.limits import PROFILES
 from wasmguard.sandbox.scan import check_abi, scan
 
-SOURCES = Path(__file__).parents[2] / "policies-src"
-BUILT = Path(os.environ.get("WASMGUARD_POLICIES", builtin_dir()))
-POLICIES = sorted(path.parent.name for path in SOURCES.glob("*/manifest.toml"))
 CASES = [
     pytest.param(policy, case, id=f"{policy}: {case['name']}")
     for policy in POLICIES
@@ -32,39 +33,59 @@ CASES = [
 MALFORMED = [b"", b"\xc1", b"\x93", b"\xdf\xff\xff\xff\xff", b"\x81" * 5000, b"\x80", b"\xc0", b"\x81\xa3abi\x01"]
 
 
-def bundle(policy):
-    return open_bundle(str(BUILT / policy), "/", HARD_MAX.module)
-
-
 @pytest.fixture(scope="module")
 def guests():
-    engine = Engine(Library(find()), Setup(), 2)
-
-    def load(policy):
-        opened = bundle(policy)
-        limits = PROFILES[opened.manifest.limits]
-        return CoreGuest(engine, compiled(opened.module, engine.setup, limits), limits, limits.answer)
-
-    return {policy: load(policy) for policy in POLICIES}
-
-
-def asked(policy, case):
-    """The request of a case: its event and settings as they stand there, without the host's checks and defaults."""
-    settings = encode_settings(case.get("settings", {}))
-    if "hook_event_name" not in case["event"]:
-        return request(encode_settings(case["event"]), settings)  # any map
-    event = Event(name=case["event"]["hook_event_name"], agent="claude", fields=case["event"])
-    return request(encode_event(event, frozenset(bundle(policy).manifest.reads)), settings)
+    return Guests()
 
 
 @pytest.mark.parametrize(("policy", "case"), CASES)
 def test_a_case_is_answered_as_it_says(guests, policy, case):
-    data, fuel = guests[policy].evaluate(asked(policy, case))
-    answer = decode_answer(data)
+    guest = guests[policy]
+    state = remembered(guest, policy, case)
+    if case["effect"] == "trap":
+        with pytest.raises(Exception, match="trapped"):
+            answered(guest, policy, case, state=state)
+        return
+    answer, fuel = answered(guest, policy, case, state=state)
     assert answer.effect is Effect[case["effect"].upper()]
     assert answer.rewrite == case.get("rewrite")
+    assert answer.rewrite_output == case.get("output")
+    assert answer.interrupt is case.get("interrupt", False)
     assert case.get("reason", "") in answer.reason
+    assert case.get("context", "") in answer.context
+    for wanted in case.get("notes", []):
+        assert any(wanted in note for note in answer.notes), answer.notes
+    assert not answer.notes or case.get("notes") != []
+    assert bool(answer.state) is case.get("remembers", bool(answer.state))
+    assert len(answer.state or b"") <= most_remembered(policy)
     assert fuel < PROFILES["tight"].fuel or len(str(case["event"])) > 10_000
+
+
+STATEFUL = [policy for policy in POLICIES if most_remembered(policy)]
+
+
+@pytest.mark.parametrize("policy", STATEFUL)
+def test_a_state_that_it_did_not_write_is_a_fault_and_no_fresh_start(guests, policy):
+    """What the first case with `remembers = true` leaves: cut anywhere, longer, or anything else, it is refused."""
+    guest = guests[policy]
+    cases = [case for name, case in (param.values for param in CASES) if name == policy and case.get("remembers")]
+    assert cases, "one case must say `remembers = true`"
+    state = answered(guest, policy, cases[0], state=remembered(guest, policy, cases[0]))[0].state
+    assert answered(guest, policy, cases[0], state=state)
+    others = [state[:size] for size in range(len(state))] + [state + b"\xc0", *MALFORMED]
+    for other in others:
+        with pytest.raises(Exception, match=r"trapped|out of fuel|stack overflow"):
+            guest.evaluate(asked(policy, cases[0], state=other))
+
+
+@pytest.mark.parametrize("policy", STATEFUL)
+def test_a_request_that_does_not_say_what_is_remembered_is_never_answered(guests, policy):
+    case = next(case for name, case in (param.values for param in CASES) if name == policy)
+    whole = asked(policy, case)
+    assert whole.startswith(b"\x84")
+    assert whole.endswith(b"\xa5state\xc0")
+    with pytest.raises(Exception, match="trapped"):
+        guests[policy].evaluate(b"\x83" + whole[1 : -len(b"\xa5state\xc0")])
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -82,6 +103,26 @@ def test_bytes_after_the_request_are_never_answered(guests, policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("again", [b"\xa5event\x80", b"\xa8settings\x80"], ids=["event", "settings"])
+def test_a_request_that_says_something_twice_is_never_answered(guests, policy, again):
+    """The host reads the last one, say, and the guest the first: then they judge different things."""
+    case = next(case for name, case in (param.values for param in CASES) if name == policy)
+    whole = asked(policy, case)
+    assert whole.startswith(b"\x84")
+    with pytest.raises(Exception, match="trapped"):
+        guests[policy].evaluate(b"\x85" + whole[1:] + again)
+
+
+@pytest.mark.parametrize("policy", STATEFUL)
+def test_a_request_of_another_abi_is_never_answered(guests, policy):
+    case = next(case for name, case in (param.values for param in CASES) if name == policy)
+    whole = asked(policy, case)
+    assert whole.startswith(b"\x84\xa3abi\x01")
+    with pytest.raises(Exception, match="trapped"):
+        guests[policy].evaluate(b"\x84\xa3abi\x02" + whole[6:])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 def test_it_imports_nothing(policy):
     shape = scan(bundle(policy).module)
     check_abi(shape)
@@ -91,7 +132,7 @@ def test_it_imports_nothing(policy):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_folder_of_a_build_machine_is_in_it(policy):
     module = bundle(policy).module
-    assert not any(part in module for part in (b"/home/", b"/root/", b"/tmp/", b"/usr/src"))
+    assert not any(part in module for part in (b"/home/", b"/root/", b"/tmp/", b"/usr/src", b"/opt/"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

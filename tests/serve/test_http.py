@@ -8,7 +8,7 @@ import pytest
 from wasmguard.link import ANSWERED, BLOCKED, ELSEWHERE, EVENT, PIECE, STATUS
 from wasmguard.serve.http import CONTINUE, KEPT, NAMES, HttpTalk
 from wasmguard.serve.http_head import LARGEST
-from wasmguard.serve.talk import METRICS
+from wasmguard.serve.talk import METRICS, PERMISSION, SCHEMA
 
 WIRE = Path(__file__).parents[1] / "wire" / "claude" / "2.1.329"
 TOKEN, PORT, MOST = "t" * 43, 8123, 100_000
@@ -99,6 +99,7 @@ def test_the_answer_is_200_and_json_that_nobody_keeps():
     status, headers, body = answered(talk, answer=DENY)
     assert (status, body) == (200, DENY)
     assert headers == {
+        "server": "wasmguard",
         "content-type": "application/json",
         "content-length": str(len(DENY)),
         "cache-control": "no-store",
@@ -197,12 +198,40 @@ def test_a_body_is_no_question_ahead():
     assert len(talk.question().payload) == 5_000_000
 
 
+# The callback form of SDKs
+
+
+def test_whether_a_tool_may_run_is_posted_like_an_event():
+    talk = new_talk()
+    talk.received(request(b'{"toolName":"Write"}', path="/v1/can-use-tool", x_home="/home/u"))
+    question = talk.question()
+    assert (question.kind, question.payload) == (PERMISSION, b'{"toolName":"Write"}')
+    assert question.context == {"HOME": "/home/u"}
+    assert question.ours
+
+
+def test_what_is_no_answer_is_not_sent_to_a_callback_either():
+    for answer in (b"", b"null\n", b"[]", b"{"):
+        talk = new_talk()
+        talk.received(request(path="/v1/can-use-tool"))
+        assert answered(talk, answer=answer)[0] == 500
+
+
+def test_a_refusal_names_the_server_too():
+    _, headers = refused(request(authorization=None))
+    assert headers["server"] == "wasmguard"
+
+
 # Status and metrics
 
 
 @pytest.mark.parametrize(
     ("path", "kind", "mime"),
-    [("/v1/status", STATUS, "application/json"), ("/metrics", METRICS, "text/plain; version=0.0.4; charset=utf-8")],
+    [
+        ("/v1/status", STATUS, "application/json"),
+        ("/v1/schema", SCHEMA, "application/json"),
+        ("/metrics", METRICS, "text/plain; version=0.0.4; charset=utf-8"),
+    ],
 )
 def test_status_and_metrics_are_got(path, kind, mime):
     talk = new_talk()
@@ -304,6 +333,8 @@ def test_strangers_send_no_body():
         "/v1/hook",
         "/v1/hook/claude-code/",
         "/v1/hook/claude-code?x",
+        "/v1/can-use-tool/",
+        "/v1/can_use_tool",
         "//v1/status",
         "/v1/stop",
         "/V1/status",
@@ -318,13 +349,14 @@ def test_the_server_as_a_whole_has_no_options():
     assert refused(request(b"", method="OPTIONS", path="*"))[0] == 404
 
 
+@pytest.mark.parametrize("path", ["/v1/hook/claude-code", "/v1/can-use-tool"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_an_event_is_posted(method):
-    status, headers = refused(request(b"", method=method))
+def test_an_event_is_posted(path, method):
+    status, headers = refused(request(b"", method=method, path=path))
     assert (status, headers["allow"]) == (405, "post")
 
 
-@pytest.mark.parametrize("path", ["/v1/status", "/metrics"])
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/schema", "/metrics"])
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS"])
 def test_status_is_not_posted(path, method):
     status, headers = refused(request(b"", method=method, path=path))
@@ -350,6 +382,7 @@ def test_status_is_not_posted(path, method):
 )
 def test_what_is_no_event_is_refused(status, headers):
     assert refused(request(**headers))[0] == status
+    assert refused(request(path="/v1/can-use-tool", **headers))[0] == status
 
 
 def test_the_largest_event_may_change_while_the_daemon_lives():

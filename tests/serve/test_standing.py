@@ -139,6 +139,126 @@ def test_settings_are_protected_beside_the_transcripts_of_the_agent(stands, tmp_
     assert "which can switch the agent's hooks off" in does(reply).reason
 
 
+def ran(text):
+    """What a tool gave back."""
+    return wire("PostToolUse", tool_name="Bash", tool_input={}, tool_response={"stdout": text})
+
+
+GRANTED = {"events": '["PostToolUse"]', "grants.rewrite_output.Bash": '{ max = "1 KiB" }'}
+
+
+@pytest.mark.parametrize("withheld", [True, False])
+def test_an_output_that_is_too_large_to_be_judged_is_withheld_where_it_might_be_rewritten(stands, withheld):
+    standing, _ = stands("redacts", redacts=GRANTED if withheld else {"events": '["PostToolUse"]'})
+    code, answer, _ = standing.reply(ran("secret" + "x" * standing.plan.event), {})
+    assert code == 0
+    assert (b"updatedToolOutput" in answer) is withheld
+    assert b"secret" not in answer
+    assert standing.last.faulted
+
+
+def test_what_cannot_even_be_withheld_is_still_answered(stands, monkeypatch):
+    standing, _ = stands("redacts", redacts=GRANTED)
+    monkeypatch.setattr(module, "unjudged", lambda *_: 1 / 0)
+    assert standing.reply(b"{", {})[0] == 2
+    assert "more than the limit" in does(standing.reply(wire(content="x" * standing.plan.event), {})).reason
+
+
+# The question of an SDK's callback.
+
+
+def asked(tool="Passed", **fields):
+    return json.dumps({"toolName": tool, "input": {"file_path": "/etc/x"}, **fields}).encode()
+
+
+def permitted(reply):
+    """What *reply* says, which is an answer whatever was asked."""
+    code, answer, _ = reply
+    assert code == 0
+    said = json.loads(answer)
+    assert (said["version"], answer[-1:]) == (1, b"\n")
+    return said
+
+
+def test_a_callback_is_told_what_a_hook_would_be_told(stands):
+    standing, _ = stands("pass")
+    assert permitted(standing.permission(asked(unasked="pass"), {})) == {"version": 1, "behavior": "allow"}
+    assert permitted(standing.permission(asked(asks=True), {}))["behavior"] == "ask"
+    standing, _ = stands("deny")
+    said = permitted(standing.permission(asked(unasked="pass", asks=True), {}))
+    assert (said["behavior"], said["message"]) == ("deny", SAID)
+
+
+def test_what_a_callback_was_told_is_told_like_an_event(stands):
+    standing, _ = stands("deny")
+    standing.permission(asked(), {})
+    last = standing.last
+    assert (last.event, last.tool, last.effect, last.policy) == ("can-use-tool", "Passed", "deny", "deny")
+    assert SAID in last.reason
+    assert not last.faulted
+    assert last.time > 0
+    assert last.microseconds > 0
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"null", b"[" * 100_000, b'{"toolName":"Read"}', b"\xff", asked(x=1)])
+def test_what_no_callback_would_ask_is_denied(stands, raw):
+    standing, _ = stands("pass")
+    assert permitted(standing.permission(raw, {}))["behavior"] == "deny"
+    assert (standing.last.effect, standing.last.faulted) == ("deny", True)
+    assert permitted(standing.permission(asked(unasked="pass"), {}))["behavior"] == "allow"
+
+
+def test_a_callbacks_question_over_the_limit_is_denied(stands):
+    standing, _ = stands("pass")
+    said = permitted(standing.permission(asked(input={"x": "x" * (standing.plan.event + 1)}, unasked="pass"), {}))
+    assert said["behavior"] == "deny"
+    assert "more than the limit" in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (lambda *_: 1 / 0, "ZeroDivisionError"),
+        (lambda *_: ({"version": 1, "behavior": {"allow"}}, {"reason": ""}), "TypeError"),
+        (lambda *_: ({"version": 1, "behavior": "allow"}, {}), "KeyError"),
+    ],
+    ids=["asking", "saying", "telling"],
+)
+def test_a_bug_of_ours_denies_a_callback(stands, monkeypatch, broken, why):
+    standing, _ = stands("pass")
+    monkeypatch.setattr(module.callback, "answered", broken)
+    said = permitted(standing.permission(asked(unasked="pass"), {}))
+    assert said["behavior"] == "deny"
+    assert f"internal error: {why}" in said["message"]
+
+
+def test_a_plan_that_cannot_be_followed_denies_a_callback(stands, monkeypatch):
+    standing, _ = stands("pass")
+    monkeypatch.setattr(standing, "follow", lambda: 1 / 0)
+    assert permitted(standing.permission(asked(unasked="pass"), {}))["behavior"] == "deny"
+
+
+def test_while_its_owner_has_it_off_a_callback_hears_no_opinion(stands):
+    standing, _ = stands("deny")
+    switch.switch_off(60)
+    try:
+        assert permitted(standing.permission(asked(unasked="pass"), {}))["behavior"] == "allow"
+        assert permitted(standing.permission(asked(asks=True), {}))["behavior"] == "ask"
+        assert permitted(standing.permission(asked(), {}))["behavior"] == "deny"
+    finally:
+        switch.switch_on()
+    assert permitted(standing.permission(asked(unasked="pass"), {}))["behavior"] == "deny"
+
+
+def test_settings_are_protected_where_a_callbacks_agent_says_they_are(stands, tmp_path):
+    standing, _ = stands("pass")
+    written = asked("Write", input={"file_path": str(tmp_path / "moved/settings.json"), "content": ""}, unasked="pass")
+    assert permitted(standing.permission(written, {}))["behavior"] == "allow"
+    said = permitted(standing.permission(written, {"CLAUDE_CONFIG_DIR": str(tmp_path / "moved")}))
+    assert said["behavior"] == "deny"
+    assert "which can switch the agent's hooks off" in said["message"]
+
+
 # It follows the plan.
 
 

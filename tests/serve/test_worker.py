@@ -20,8 +20,9 @@ from wasmguard.errors import WasmguardError
 from wasmguard.lock import lock
 from wasmguard.serve import clients, worker
 from wasmguard.serve.board import Board
+from wasmguard.serve.callback import schemas
 from wasmguard.serve.standing import Reload, Standing, Told
-from wasmguard.serve.talk import METRICS, FrameTalk, Question
+from wasmguard.serve.talk import METRICS, PERMISSION, SCHEMA, FrameTalk, Question
 from wasmguard.value import Value
 
 PATIENCE = 10  # seconds for anything to happen
@@ -54,6 +55,10 @@ class Pretended:
         self.last = Told(time=self.answers, event="PreToolUse", effect="deny", rewrote=True, reason=home)
         return link.ANSWERED, said, b"why"
 
+    def permission(self, raw, context):
+        self.last = Told(time=1, event="can-use-tool", effect="allow", faulted=True)
+        return link.ANSWERED, b"may run: " + raw, b""
+
     def follow(self):
         self.followed += 1
         self.reload = Reload(time=self.followed, old="old", new="new")
@@ -67,11 +72,12 @@ class Pretended:
 
 
 class OneQuestion(FrameTalk):
-    """Takes every connection for a request to be measured, as over HTTP."""
+    """Takes every connection for a request to be measured, or for what else is asked over HTTP only."""
 
     def question(self):
         question = super().question()
-        return question and Question(kind=METRICS, payload=b"", context={}, last=True)
+        kind = {b"permission": PERMISSION, b"schema": SCHEMA}.get(question.payload, METRICS) if question else None
+        return question and Question(kind=kind, payload=question.payload, context={}, last=True)
 
 
 class Daemon:
@@ -261,6 +267,26 @@ def test_who_may_ask_for_measures_gets_them_and_the_talk_ends(daemon):
         text = heard(channel)[1].decode()
         assert closed(channel)
     assert re.search(r'^wasmguard_events_total\{effect="deny"\} 1$', text, re.MULTILINE)
+
+
+def test_a_callbacks_question_is_answered_and_counted_like_an_event(daemon):
+    daemon.start()
+    with socket.create_connection(daemon.other.getsockname(), timeout=PATIENCE) as channel:
+        channel.sendall(asking(b"permission"))
+        assert heard(channel)[:2] == (link.ANSWERED, b"may run: permission")
+    daemon.seen("events")
+    seat = daemon.board.seats[0]
+    assert [seat.number(name) for name in ("allowed", "denied", "faulted", "rewritten")] == [1, 0, 1, 0]
+    assert sum(seat.times) == 1
+
+
+def test_the_schemas_are_given_out_and_are_no_event(daemon):
+    daemon.start()
+    with socket.create_connection(daemon.other.getsockname(), timeout=PATIENCE) as channel:
+        channel.sendall(asking(b"schema"))
+        code, answer, _ = heard(channel)
+    assert (code, json.loads(answer)) == (link.ANSWERED, schemas())
+    assert daemon.board.seats[0].number("events") == 0
 
 
 def test_the_last_answer_arrives_though_its_client_still_sends(daemon):

@@ -61,8 +61,9 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
 
 
 def unjudged(guard: Decides | None, raw: bytes, why: str) -> Reply:
-    """The answer to an event that *guard* cannot be asked about, such as one that is too large: a refusal, and the output
-    in it is withheld if a policy might have rewritten it. Else a secret would only have to come in a large output."""
+    """The answer to an event that *guard* cannot be asked about, such as one that is too large: a refusal, and the
+    output in it is withheld if a policy might have rewritten it. Else a secret would only have to come in a large
+    output."""
     from wasmguard.agents import claude
     from wasmguard.event import OUTPUTS
 

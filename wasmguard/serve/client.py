@@ -30,7 +30,8 @@ def refuse(event: bytearray, why: str) -> None:
         if not event:
             hear(event)
         signal.alarm(REFUSAL)
-        stop = b'"hook_event_name":"Stop"' in event or b'"hook_event_name":"SubagentStop"' in event
+        names = b"Stop", b"SubagentStop", b"TaskCompleted", b"TeammateIdle"
+        stop = any(b'"hook_event_name":"%b"' % name in event for name in names)
         if stop and b'"tool_name"' not in event:  # a tool input could contain that text
             code = 0
             posix.write(1, b"{}\n")

@@ -10,8 +10,10 @@ Who is answered, in this order:
 
 How:
 
-6. The answer to an event is 200 and one JSON object, deny or not: that is what the agent obeys (Claude Code 2.1.329).
-   Never an empty 2xx, which means "no opinion". Who cannot answer says 500 or 503, and `onFailure` blocks.
+6. The answer to an event, or to the question of an SDK's callback, is 200 and one JSON object, deny or not: that is
+   what the agent obeys (Claude Code 2.1.329). Never an empty 2xx, which means "no opinion". Who cannot answer says 500
+   or 503, and `onFailure` blocks. Every answer names its `Server`: another one that listens here, and says `{}` to
+   everything, is not taken for a guard that has no opinion.
 7. One question at a time; what was sent behind it waits. A refusal ends the connection: a body may follow.
 8. An idle connection is closed by the client (`KEPT`): if we did, its next event could meet the end of it, and fail.
 """
@@ -22,7 +24,7 @@ from wasmguard import bearer, wire
 from wasmguard.link import ANSWERED, BLOCKED, ELSEWHERE, EVENT, PIECE, STATUS
 from wasmguard.serve import http_head
 from wasmguard.serve.http_head import BROWSERS, LARGEST, Refused
-from wasmguard.serve.talk import METRICS, Question
+from wasmguard.serve.talk import METRICS, PERMISSION, SCHEMA, Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ KEPT = 60  # seconds that a client may keep an idle connection; whoever owns the
 ROUTES = {
     b"/v1/hook/claude-code": (b"POST", EVENT),
     b"/v1/hook/claude": (b"POST", EVENT),
+    b"/v1/can-use-tool": (b"POST", PERMISSION),
+    b"/v1/schema": (b"GET", SCHEMA),
     b"/v1/status": (b"GET", STATUS),
     b"/metrics": (b"GET", METRICS),
 }
@@ -56,6 +60,7 @@ NAMES = {
     505: b"HTTP Version Not Supported",
 }
 JSON, TEXT = b"application/json", b"text/plain; version=0.0.4; charset=utf-8"
+SERVER = b"Server: wasmguard"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSED, OPEN = b"Connection: close", b"Connection: keep-alive\r\nKeep-Alive: timeout=%d" % KEPT
 
@@ -151,7 +156,8 @@ class HttpTalk:
             raise Refused(404, f"nothing is here, but at {PATHS}")
         if method != wanted:
             raise Refused(405, f"only {wanted.decode()} works here", b"Allow: " + wanted)
-        length = http_head.length_of_event(headers, self._most) if kind == EVENT else http_head.no_body(headers)
+        posted = method == b"POST"
+        length = http_head.length_of_event(headers, self._most) if posted else http_head.no_body(headers)
         expected = headers.get(b"expect")
         if expected is not None and expected.lower() != b"100-continue":
             raise Refused(417, "only `100-continue` can be expected")
@@ -178,6 +184,6 @@ def _is_object(answer: bytes) -> bool:
 
 
 def _message(status: int, kind: bytes, body: bytes, *lines: bytes) -> bytes:
-    first = (b"HTTP/1.1 %d %b" % (status, NAMES[status]), b"Content-Type: " + kind, b"Cache-Control: no-store")
+    first = (b"HTTP/1.1 %d %b" % (status, NAMES[status]), SERVER, b"Content-Type: " + kind, b"Cache-Control: no-store")
     rest = (b"X-Content-Type-Options: nosniff", b"Content-Length: %d" % len(body), b"", body)
     return b"\r\n".join((*first, *lines, *rest))

@@ -10,20 +10,22 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 
 from wasmguard import places, plan, switch
-from wasmguard.agents import claude
+from wasmguard.agents import claude, sdk
 from wasmguard.decision import OURSELVES
 from wasmguard.errors import PlanStale, WasmguardError
 from wasmguard.guard import Guard
-from wasmguard.serve.answer import ANSWERED, PASSED, parsed_event, refusal
+from wasmguard.serve import callback
+from wasmguard.serve.answer import ANSWERED, PASSED, parsed_event, refusal, unjudged
 from wasmguard.text import one_line
 from wasmguard.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from wasmguard.decision import Decision
@@ -90,15 +92,29 @@ class Standing:
 
     def reply(self, raw: bytes, context: Mapping[str, str]) -> Reply:
         """Code, answer and complaint for the event *raw* of an agent with the variables *context*. Never raises."""
+        return self._walled(self._decided, self._unjudged, raw, context)
+
+    def permission(self, raw: bytes, context: Mapping[str, str]) -> Reply:
+        """The same for the question *raw* of an SDK's callback (`serve.callback`). Never raises; what goes wrong is a
+        deny."""
+        return self._walled(self._permitted, _refused, raw, context)
+
+    def _walled(
+        self,
+        answering: Callable[[bytes, Mapping[str, str]], tuple[bytes, dict[str, Any]]],
+        refusing: Callable[[bytes, str], Reply],
+        raw: bytes,
+        context: Mapping[str, str],
+    ) -> Reply:
         begun = perf_counter_ns()
         try:
             self.follow()
-            answer, told = self._decided(raw, context)
+            answer, told = answering(raw, context)
             reply = ANSWERED, answer, b""
         except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
             bug = f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it"
             why = str(error) if isinstance(error, WasmguardError) else bug
-            reply = refusal(raw, why)
+            reply = refusing(raw, why)
             told = {"effect": "deny", "faulted": True, "policy": OURSELVES, "reason": one_line(why, REASON)}
         microseconds = (perf_counter_ns() - begun) / 1000
         self.last = Told(time=time_ns() // 1_000_000, microseconds=microseconds, **told)
@@ -119,6 +135,18 @@ class Standing:
         event = parsed_event(raw, self.plan.event)
         decision = self._guard.decide(event, context)
         return claude.encode(claude.render(event, decision)), _told(event, decision)
+
+    def _unjudged(self, raw: bytes, why: str) -> Reply:
+        try:
+            return unjudged(self._guard, raw, why)
+        except Exception:  # noqa: BLE001  # what went wrong may do so again
+            return refusal(raw, why)
+
+    def _permitted(self, raw: bytes, context: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
+        off = switch.off_until(self._mark) is not None
+        decide = None if off else partial(self._guard.decide, environ=context)
+        answer, told = callback.answered(raw, self.plan.event, decide)
+        return sdk.encode(answer), {**told, "reason": one_line(told["reason"], REASON)}
 
     def follow(self) -> None:
         """See whether there is another plan to go by (rules 1 to 3).
@@ -189,6 +217,11 @@ def _ensure_locked(config: str) -> None:
         from wasmguard.lock import lock
 
         lock(config, repin=False)
+
+
+def _refused(_: bytes, why: str) -> Reply:
+    """The answer to a question of a callback that cannot be decided."""
+    return ANSWERED, sdk.encode(sdk.refusal(f"wasmguard: {why}")), b""
 
 
 def _stamp(path: str) -> tuple[int, ...]:

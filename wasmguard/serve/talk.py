@@ -42,16 +42,18 @@ if TYPE_CHECKING:
             """Say the answer to *question*."""
 
 
-METRICS = 4  # a kind of question beside those of `link`; nobody asks it in frames
+METRICS, PERMISSION, SCHEMA = 4, 5, 6
+"""Kinds of questions beside those of `link`, which nobody asks in frames: for Prometheus; whether a tool may run, in
+the form of SDK callbacks (`wasmguard.agents.sdk`); and what such questions and answers look like."""
 
 
 class Question(Value):
     """One question of a client."""
 
     kind: int
-    """`link.EVENT`, `link.STATUS`, `link.STOP` or `METRICS`."""
+    """`link.EVENT`, `link.STATUS`, `link.STOP`, `METRICS`, `PERMISSION` or `SCHEMA`."""
     payload: bytes
-    """The event."""
+    """The event, or the call that may run or not."""
     context: Mapping[str, str]
     """Variables of the agent's environment, see `link.CONTEXT`."""
     ours: bool = True

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from wasmguard import link, wire
 from wasmguard.sandbox.child import watch
-from wasmguard.serve import metrics
+from wasmguard.serve import callback, metrics
 from wasmguard.serve.clients import IN, Clients
 from wasmguard.serve.standing import Standing
-from wasmguard.serve.talk import METRICS
+from wasmguard.serve.talk import METRICS, PERMISSION, SCHEMA
 from wasmguard.version import __version__
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ AT_ONCE = 64  # connections that have their turn before new ones are looked for
 LOOK = 500_000  # nanoseconds after an answer in which the next question is looked for, not slept for
 UNWRITTEN = 0.1  # seconds that records may wait while there is always somebody to answer
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+JUDGED = (link.EVENT, PERMISSION)  # what the guard is asked about, and counted
 SOFTWARE = 70  # EX_SOFTWARE
 
 ALONE = getattr(select, "EPOLLEXCLUSIVE", 0)  # one worker is woken for one client
@@ -206,7 +207,7 @@ class Worker:
 
     def _answer(self, connection: Connection, question: Question) -> None:
         """Put the answer to *question* into the talk of *connection*, and count it."""
-        begun, event = perf_counter_ns(), question.kind == link.EVENT and question.ours
+        begun, event = perf_counter_ns(), question.kind in JUDGED and question.ours
         connection.talk.answer(question, *self._reply(question))
         self._active = perf_counter_ns()
         if event:
@@ -216,13 +217,16 @@ class Worker:
             os.kill(self._board.master, signal.SIGTERM)
 
     def _reply(self, question: Question) -> tuple[int, bytes, bytes]:
-        if question.kind == link.EVENT:
+        if question.kind in JUDGED:
             if question.ours:
-                return self._standing.reply(question.payload, question.context)
+                reply = self._standing.permission if question.kind == PERMISSION else self._standing.reply
+                return reply(question.payload, question.context)
             self._seat.count("elsewhere")
             return link.ELSEWHERE, b"", b""
         if question.kind == link.STOP:
             return link.ANSWERED, b"{}\n", b""
+        if question.kind == SCHEMA:
+            return link.ANSWERED, wire.written(callback.schemas()).encode() + b"\n", b""
         if question.kind == METRICS:
             self._write()
             return link.ANSWERED, metrics.text(self._board).encode(), b""
