@@ -24,7 +24,7 @@ class Turn:
     def commit(self, states):
         if self._store.others and not self.alone:
             self._store.held.update(self._store.others.pop(0))
-        if self._store.full:
+        if self._store.full is True or set(self._store.full or ()) & set(states):
             raise GONE
         if any(self._store.held.get(name) != self._before[name] for name in states):
             return False
@@ -38,7 +38,8 @@ class Turn:
 class Store:
     """Remembers; *others* is what somebody else writes before each commit of ours."""
 
-    def __init__(self, *, others=(), unreadable=(), full=False, gone=False, **held):
+    def __init__(self, *, others=(), unreadable=(), full=False, gone=False, place="here", **held):
+        self.place = place
         self.held, self.others, self.unreadable = dict(held), list(others), unreadable
         self.full, self.gone, self.turns = full, gone, []
 
@@ -156,8 +157,12 @@ def test_a_shadowed_policy_remembers_and_its_faults_are_its_own():
     shadow.shadow = True
     assert recalled([shadow], event(), None).effect is Effect.PASS
     assert store.held == {"counts": b"1"}
-    store.full = True
-    assert recalled([shadow], event(), None).effect is Effect.PASS
+    real = Counts("real", store)
+    store.full = ("counts",)
+    decision = recalled([shadow, real], event(), None)
+    assert (decision.effect, decision.because) == (Effect.PASS, ())
+    assert store.held == {"counts": b"1", "real": b"1"}
+    assert [(v.policy, v.shadow) for v in decision.verdicts if v.fault] == [("counts", True)]
 
 
 def test_turns_in_two_stores_are_taken_alone():
@@ -166,6 +171,33 @@ def test_turns_in_two_stores_are_taken_alone():
     recalled([Counts("a", one), Counts("b", other)], event(), None)
     assert [turn.alone for turn in (*one.turns, *other.turns)] == [True, True]
     assert (one.held, other.held) == ({"a": b"1"}, {"b": b"1"})
+
+
+def test_everybody_takes_two_stores_in_the_same_order():
+    asked = []
+
+    class Watched(Store):
+        def turn(self, slots, *, alone=False):
+            asked.append(self.place)
+            return super().turn(slots, alone=alone)
+
+    one, other = Watched(place="a"), Watched(place="b")
+    recalled([Counts("x", one), Counts("y", other)], event(), None)
+    recalled([Counts("y", other), Counts("x", one)], event(), None)
+    assert asked == ["a", "b", "a", "b"]
+
+
+def test_what_one_store_kept_and_another_did_not_is_a_fault_and_not_counted_twice():
+    one, other = Store(place="a"), Store(place="b")
+
+    class Lapsed(Turn):
+        def commit(self, states):
+            return False
+
+    other.turn = lambda slots, alone=False: Lapsed(other, slots, alone)
+    decision = recalled([Counts("x", one), Counts("y", other)], event(), None)
+    assert (decision.effect, decision.faulted) == (Effect.DENY, True)
+    assert one.held == {"x": b"1"}
 
 
 def test_a_turn_is_ended_whatever_happens():

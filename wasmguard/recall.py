@@ -6,7 +6,10 @@
    it meanwhile, everything is decided again from what is remembered now: verdicts are pure, and no update is lost.
 3. Who has lost `RACES` races takes the turn alone. After `PATIENCE` seconds there is no decision: a fault.
 4. What cannot be read or kept is a fault of the policy it belongs to: a lost budget is no new budget.
-5. Shadowed policies remember too: nobody obeys them, so they can only be wrong about themselves.
+5. Shadowed policies remember too, each in a turn of its own: nobody obeys them, so what goes wrong there, such as a
+   store that is full of their keys, is wrong about themselves only.
+6. Turns in two stores cannot be kept in one step: they are taken alone, in the same order by everybody. If the second
+   cannot be kept when the first was, that is a fault: to decide again would count twice.
 """
 
 from __future__ import annotations
@@ -48,6 +51,13 @@ PATIENCE = 5.0  # seconds; a hook has 25 in all
 
 def recalled(policies: Sequence[Stateful], event: Event, environ: Mapping[str, str] | None) -> Decision:
     """What *policies* amount to for *event*, some of which remember something."""
+    aside = [policy for policy in policies if policy.shadow and policy.store is not None]
+    decision = _recalled([policy for policy in policies if policy not in aside], event, environ)
+    watched = [verdict for policy in aside for verdict in _recalled([policy], event, environ).verdicts]
+    return decision.replaced(verdicts=(*decision.verdicts, *watched))
+
+
+def _recalled(policies: Sequence[Stateful], event: Event, environ: Mapping[str, str] | None) -> Decision:
     stores = _stores(policies)
     races, until = 0, monotonic() + PATIENCE
     while True:
@@ -105,11 +115,14 @@ class _Turn:
         Raises:
             StateError: if it cannot be kept.
         """
-        last = {verdict.policy: verdict.state for verdict in decision.verdicts}
+        last, kept = {verdict.policy: verdict.state for verdict in decision.verdicts}, False
         for turn, names in self._turns:
             states = {name: state for name, state in last.items() if state is not None and name in names}
             if states and not turn.commit(states):
+                if kept:
+                    raise StateError("another store kept what belongs to this event, and this one did not: ask again")
                 return False
+            kept = kept or bool(states)
         return True
 
     def end(self) -> None:
@@ -157,7 +170,7 @@ class _Asked:
 
 def _stores(policies: Sequence[Stateful]) -> dict[int, tuple[Store, list[Stateful]]]:
     found: dict[int, tuple[Store, list[Stateful]]] = {}
-    for policy in policies:
+    for policy in sorted(policies, key=lambda policy: policy.store.place if policy.store is not None else ""):
         if policy.store is not None:
             found.setdefault(id(policy.store), (policy.store, []))[1].append(policy)
     return found

@@ -66,6 +66,9 @@ class Turn(Protocol):
 class Store(Protocol):
     """Where policies remember things."""
 
+    place: str
+    """Which store it is: the same text for whoever uses the same one."""
+
     def turn(self, slots: Sequence[Slot], *, alone: bool = False) -> Turn:
         """A new turn about *slots*, one for each policy. With *alone*, nobody else changes them from its first `recall`
         to its end."""

@@ -142,6 +142,7 @@ class RedisStore:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._server, self._prefix = Server(settings), _prefix(settings)
+        self.place = f"{self._server.name} {self._prefix}"
 
     def turn(self, slots: Sequence[Slot], *, alone: bool = False) -> RedisTurn:
         return RedisTurn(self._server, self._prefix, slots, alone=alone)

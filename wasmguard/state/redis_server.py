@@ -39,6 +39,9 @@ IDLE = 8  # connections that stay open
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
+_WORDED = redis.ResponseError, redis.InvalidResponse, redis.AuthenticationError
+
+
 class Server:
     """The server that the table `[state]` of a configuration names. Connected to when it is first asked."""
 
@@ -128,7 +131,7 @@ class Server:
             self._check_keeps(connection)
         except BaseException as error:
             connection.disconnect()
-            if password and password in str(error):
+            if password and isinstance(error, _WORDED):  # by the server, which may quote a part of what we said to it
                 raise StateError(f"`{self.name}` refuses us: see `state.password_file`") from None
             raise
         return connection

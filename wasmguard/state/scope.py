@@ -30,7 +30,8 @@ _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 def key_of(scope: str, event: Event, environ: Mapping[str, str] | None) -> str:
-    """Where *event* belongs in *scope*, as at most 200 plain characters. *environ* is the agent's environment.
+    """Where *event* belongs in *scope*, as at most 200 plain characters. *environ* is the agent's environment, by
+    default that of this process.
 
     Raises:
         StateError: if there is no such scope.
@@ -40,7 +41,7 @@ def key_of(scope: str, event: Event, environ: Mapping[str, str] | None) -> str:
     if scope == "agent":
         return f"{_named(_said(event, 'session_id'))}/{_named(_said(event, 'agent_id'))}"
     if scope == "project":
-        return _project(event, environ or {})
+        return _project(event, os.environ if environ is None else environ)
     if scope == "owner":
         return ""
     raise StateError(f"`{scope}` is no scope: choose one of {', '.join(SCOPES)}")

@@ -59,7 +59,7 @@ class SqliteStore:
     """The store in the file *path*."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.place = self._path = path
         self._pool = Pool(File(path))
 
     def turn(self, slots: Sequence[Slot], *, alone: bool = False) -> SqliteTurn:

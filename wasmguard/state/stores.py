@@ -52,6 +52,8 @@ class _Opened:
 
     def __init__(self, config: str, settings: Mapping[str, Any]) -> None:
         self._config, self._settings, self._closed = config, settings, False
+        named = settings.get("store"), settings.get("prefix")
+        self.place = os.path.abspath(config) if named[0] == "sqlite" else " ".join(map(str, named))
         self._store: Store | None = None
 
     def turn(self, slots: Sequence[Slot], *, alone: bool = False) -> Turn:
