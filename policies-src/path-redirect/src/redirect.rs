@@ -16,43 +16,46 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::glob;
-use crate::path;
-use crate::request::{utf8, Request, Texts, PATH_FIELDS};
+use wasmguard_guest::answer::{Answer, Effect};
+use wasmguard_guest::request::{texts_at, Event, Texts, PATH_FIELDS};
+use wasmguard_guest::{glob, path, utf8};
+
+use crate::settings::Settings;
 
 const ROOT: &[u8] = b"/sandbox";
 const TOOLS: [&[u8]; 3] = [b"Write", b"Edit", b"NotebookEdit"];
 const LONGEST: usize = 4096; // bytes: PATH_MAX, and the most that the host accepts in a rewrite
 
-/// What the policy says.
-pub enum Verdict {
-    Pass,
-    Deny { reason: String },
-    Move { reason: String, paths: [Option<Vec<u8>>; PATH_FIELDS.len()] },
-}
-
 /// Why a path is denied: what is wrong with it, and what to do. The root follows.
 type Refusal = (&'static str, &'static str);
 
-pub fn judge(request: &Request) -> Verdict {
-    if request.event.name != Some(b"PreToolUse") || !is_asked(request.event.tool, &request.settings.tools) {
-        return Verdict::Pass;
+pub fn judge(event: &Event, settings: &Settings) -> Answer {
+    if event.name != Some(b"PreToolUse") {
+        return Answer::default();
     }
-    let Some(root) = root(request.settings.root.unwrap_or(ROOT)) else {
-        return Verdict::Deny { reason: String::from("the setting `root` is no absolute path: the owner must set one") };
+    let given = texts_at(event.input, &PATH_FIELDS);
+    if !is_asked(event.tool, &settings.tools) {
+        return Answer::default();
+    }
+    let Some(root) = root(settings.root.unwrap_or(ROOT)) else {
+        return denied(String::from("the setting `root` is no absolute path: the owner must set one"));
     };
-    let mut paths = [const { None }; PATH_FIELDS.len()];
-    for (place, given) in request.event.paths.iter().enumerate() {
-        match given.map(|given| destination(given, &root, request)) {
-            Some(Err(why)) => return Verdict::Deny { reason: refusal(PATH_FIELDS[place], why, &root) },
-            Some(Ok(moved)) => paths[place] = moved,
-            None => {}
+    let mut rewrite = Vec::new();
+    for (field, given) in PATH_FIELDS.into_iter().zip(given) {
+        match given.map(|given| destination(given, &root, event.cwd, settings)) {
+            Some(Err(why)) => return denied(refusal(field, why, &root)),
+            Some(Ok(Some(moved))) => rewrite.push((field, moved)),
+            _ => {}
         }
     }
-    match paths.iter().any(Option::is_some) {
-        true => Verdict::Move { reason: ["moved into ", shown(&root)].concat(), paths },
-        false => Verdict::Pass,
+    match rewrite.is_empty() {
+        true => Answer::default(),
+        false => Answer { reason: ["moved into ", shown(&root)].concat(), rewrite, ..Answer::default() },
     }
+}
+
+fn denied(reason: String) -> Answer {
+    Answer { effect: Effect::Deny, reason, ..Answer::default() }
 }
 
 fn is_asked(tool: Option<&[u8]>, tools: &Option<Texts>) -> bool {
@@ -73,14 +76,14 @@ fn root(given: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Where a path moves to, or None if it stays.
-fn destination(given: &[u8], root: &[u8], request: &Request) -> Result<Option<Vec<u8>>, Refusal> {
-    let start = start(given, request.event.cwd)?;
+fn destination(given: &[u8], root: &[u8], cwd: Option<&[u8]>, settings: &Settings) -> Result<Option<Vec<u8>>, Refusal> {
+    let start = start(given, cwd)?;
     let mut moved = Vec::with_capacity(root.len() + start.len() + given.len() + 2);
     moved.extend_from_slice(root);
     path::append(&mut moved, root.len(), start);
     path::append(&mut moved, root.len(), given);
     let normal = &moved[root.len()..];
-    if request.settings.exempt.clone().is_some_and(|mut patterns| patterns.any(|pattern| glob::fits(pattern, normal))) {
+    if settings.exempt.clone().is_some_and(|mut patterns| patterns.any(|pattern| glob::fits(pattern, normal))) {
         return Ok(None);
     }
     if path::is_below(normal, root) {

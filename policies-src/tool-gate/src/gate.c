@@ -10,9 +10,8 @@
 // 5. Bash, Monitor and PowerShell: `deny_commands` and `allow_commands` judge the command line (`commands.c`).
 // 6. What is left is asked about if it is in `ask_tools`, else it passes.
 
-#include "gate.h"
-
 #include "commands.h"
+#include "guest.h"
 
 struct settings {
   bool read_only;
@@ -167,7 +166,7 @@ static bool refuses_prompt(struct text prompt, struct texts words, struct reason
   return false;
 }
 
-enum effect judge(value event, value map, struct reason *reason) {
+static enum effect effect_of(value event, value map, struct reason *reason) {
   value v[4] = {0};
   const struct field fields[] = {
       {TEXT("hook_event_name"), &v[0]},
@@ -184,4 +183,8 @@ enum effect judge(value event, value map, struct reason *reason) {
   struct text tool = text_of(unless_nil(v[1]));
   if (refuses(tool, unless_nil(v[2]), &settings, reason)) return DENY;
   return asks(tool, &settings, reason) ? ASK : PASS;
+}
+
+void judge(value event, value settings, struct answer *answer) {
+  answer->effect = effect_of(event, settings, &answer->reason);
 }

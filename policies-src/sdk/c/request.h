@@ -20,6 +20,9 @@ void fields_of(value map, const struct field *fields, size_t count);
 // The same value, or null if it is nil: events say so where there is nothing.
 value unless_nil(value found);
 
+// Whether a value is there and is a text.
+bool is_text(value found);
+
 // A text; empty for null. Traps on any other type.
 struct text text_of(value found);
 

@@ -77,6 +77,8 @@ void fields_of(value map, const struct field *fields, size_t count) {
 
 value unless_nil(value found) { return found && type_of(found) == MP_NIL ? 0 : found; }
 
+bool is_text(value found) { return found && type_of(found) == MP_STR; }
+
 struct text text_of(value found) {
   if (!found) return TEXT("");
   if (type_of(found) != MP_STR) __builtin_trap();

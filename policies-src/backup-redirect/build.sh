@@ -1,0 +1,7 @@
+#!/bin/sh
+# Builds backup-redirect into a folder: build.sh FOLDER writes FOLDER/policy.wasm, the same bytes wherever it runs.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: build.sh FOLDER" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+exec "$here/../sdk/c/build.sh" "$here" "$1"
