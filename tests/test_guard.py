@@ -321,11 +321,62 @@ def test_what_a_failing_policy_might_have_rewritten_is_withheld(configured, gues
     assert Guard.load(configured(guest, **{guest: {"events": '["PostToolUse"]'}})).decide(RAN).output is None
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [{"cwd": 7}, {"x": float("inf")}, {"tool_name": None}, {"tool_name": ""}, {"x": b"bytes"}, {7: 7}],
+    ids=str,
+)
+def test_an_output_in_an_event_that_cannot_be_read_is_withheld_where_it_might_be_rewritten(configured, strange):
+    decision = Guard.load(configured("redacts", redacts=OUTPUT)).decide({**RAN, **strange})
+    assert (decision.effect, decision.output) == (Effect.DENY, HELD)
+    without = Guard.load(configured("redacts", redacts={"events": '["PostToolUse"]'})).decide({**RAN, **strange})
+    assert (without.faulted, without.output) == (True, None)
+
+
+class Raises(dict):
+    def items(self):
+        raise OSError
+
+    get = items
+
+
+def test_whatever_an_unjudged_mapping_is_it_gets_a_deny(configured):
+    guard = Guard.load(configured("redacts", redacts=OUTPUT))
+    deep = RAN["tool_response"]
+    for _ in range(5_000):
+        deep = [deep]
+    assert guard.unjudged(RAN, "why").output == HELD
+    assert guard.unjudged({**RAN, "tool_name": "Read"}, "why").output is None
+    for odd in (Raises(RAN), {**RAN, "tool_response": deep}, None, 7):
+        decision = guard.unjudged(odd, "why")
+        assert (decision.effect, decision.output) == (Effect.DENY, NOTICE)
+    assert guard.unjudged({**RAN, "hook_event_name": "PreToolUse"}, "why").output is None
+
+
+def test_of_what_the_tool_of_an_mcp_server_said_nothing_is_left(configured):
+    keys = {"grants.rewrite_output": '{ "mcp__*" = { max = "1 KiB" } }', "events": '["PostToolUse"]'}
+    said = {**RAN, "tool_name": "mcp__vault__get", "tool_response": [{"type": "hunter", "s3cret": 1}]}
+    decision = Guard.load(configured("unreachable", unreachable=keys)).decide(said)
+    assert decision.output == [{"type": "text", "text": NOTICE}]
+
+
 def test_nothing_is_withheld_for_a_shadowed_policy_or_another_tool(configured):
     shadowed = Guard.load(configured("unreachable", unreachable=OUTPUT | {"shadow": "true"}))
     assert shadowed.decide(RAN).output is None
     elsewhere = Guard.load(configured("unreachable", unreachable=OUTPUT | {"tools": '["Bash", "Read"]'}))
     assert elsewhere.decide(RAN | {"tool_name": "Read"}).output is None
+
+
+def test_what_a_redactor_may_not_rewrite_of_another_tool_is_withheld(configured):
+    """It has found something that its owner wants hidden; only the grant for this tool is missing."""
+    redacts = OUTPUT | {"grants.rewrite_output": '{ Read = { max = "1 KiB" } }'}
+    decision = Guard.load(configured("redacts", redacts=redacts)).decide(RAN)
+    assert (decision.output, decision.faulted) == (HELD, True)
+
+
+def test_no_other_word_is_an_isolation(configured):
+    with pytest.raises(ConfigError, match="isolation `threads` is not known"):
+        Guard.load(configured("pass"), isolation="threads")
 
 
 def test_two_failing_policies_withhold_once_and_come_to_rest(configured):
@@ -456,4 +507,24 @@ def test_two_guards_may_not_have_a_policy_of_the_same_name(configured):
 def test_a_matcher_says_which_tools_a_policy_is_asked_about(configured, keys, asked):
     guard = Guard.load(configured("deny", deny=keys))
     tools = ("Write", "Read", "mcp__a__put")
+    assert [tool for tool in tools if guard.decide(WRITE | {"tool_name": tool}).effect is Effect.DENY] == asked
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        ({"tools": '["Bash"]'}, ["Bash", "Monitor"]),
+        ({"matcher": '"Bash"'}, ["Bash", "Monitor"]),
+        ({"matcher": '"^Bash$"'}, ["Bash", "Monitor"]),
+        ({"matchers": '{ PreToolUse = "Bash" }'}, ["Bash", "Monitor"]),
+        ({"matcher": '"Monitor"'}, ["Monitor"]),
+        ({"tools": '["Task"]'}, ["Agent", "Task"]),
+        ({"matcher": '"^Task$"'}, ["Agent", "Task"]),
+        ({"tools": '["Agent"]'}, ["Agent", "Task"]),
+        ({"tools": '["Kill*"]'}, ["TaskStop"]),
+    ],
+)
+def test_a_tool_is_meant_by_its_other_names_too(configured, keys, asked):
+    guard = Guard.load(configured("deny", deny={"events": '["PreToolUse"]', **keys}))
+    tools = ("Bash", "Monitor", "PowerShell", "Agent", "Task", "TaskStop", "TaskCreate")
     assert [tool for tool in tools if guard.decide(WRITE | {"tool_name": tool}).effect is Effect.DENY] == asked

@@ -70,7 +70,7 @@ def _asked_until_rest(policies: Sequence[Asked], event: Event) -> list[Verdict]:
         if len(agreed) == len(policies) and all(_unchanged(last, event) for last in agreed.values()):
             return verdicts
     why = f"no rest after {ROUNDS} rounds: policies keep rewriting each other"
-    output = withheld(event.output) if event.name in OUTPUTS else None
+    output = withheld(event.output, event.tool) if event.name in OUTPUTS else None
     return [*verdicts, Verdict.failed(OURSELVES, why, output=output)]
 
 

@@ -43,6 +43,29 @@ OUTPUT_WORDS = frozenset(
 """Fields of tools' outputs, at any level, that hold one of a few words each (Claude Code 2.1.330): with any other text
 in them the client drops the whole replacement, and shows the original."""
 
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "Agent": ("Task",),
+    "TaskStop": ("KillShell", "KillBash"),
+    "ListAgents": ("ListPeers",),
+    "SendUserMessage": ("Brief",),
+    "ListMcpResourcesTool": ("ListMcpResources",),
+    "ReadMcpResourceTool": ("ReadMcpResource",),
+    "ReadMcpResourceDirTool": ("ReadMcpResourceDir",),
+    "SetGoal": ("ProposeGoal",),
+    "REPL": ("Eval",),
+    "Monitor": ("Bash",),
+    "Artifact": ("ArtifactComments", "ArtifactData", "ArtifactCheck"),
+    "ArtifactComments": ("Artifact",),
+    "ArtifactData": ("Artifact",),
+    "ArtifactCheck": ("Artifact",),
+    # The other way round, for clients that still call them so.
+    "Task": ("Agent",),
+    "KillShell": ("TaskStop", "KillBash"),
+    "KillBash": ("TaskStop", "KillShell"),
+}
+"""The other names under which a tool is meant: those it had before, and `Bash` for a Monitor, which runs a command as
+well. The client's own matchers know the same ones (Claude Code 2.1.330)."""
+
 TOOL_GATES = frozenset({"PreToolUse", "PermissionRequest"})
 """Gating events that carry `tool_name` and `tool_input`."""
 

@@ -17,9 +17,10 @@ from wasmguard.chain import decided
 from wasmguard.decision import OURSELVES, Verdict, refused, settle
 from wasmguard.errors import ConfigError, EventError, NotAtOnce, PlanStale
 from wasmguard.event import OUTPUTS, Event
-from wasmguard.guest.outputs import withheld
+from wasmguard.guest.outputs import NOTICE, withheld
 from wasmguard.policy import AtOnce, Encoder, Policy
 from wasmguard.protection.events import Protection
+from wasmguard.protection.size import is_small
 from wasmguard.text import one_line
 
 TYPE_CHECKING = False
@@ -46,6 +47,8 @@ class Decides:
     closed = False
 
     _soon: Soon | None = None
+    _small: Event | None = None
+    """The event that was read last, if it is small: nobody needs to measure it again."""
 
     def decide(self, event: Event | Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Decision:
         """What may happen next. Never raises: what cannot be decided is denied.
@@ -60,6 +63,8 @@ class Decides:
     ) -> Decision | None:
         """As `decide`, but None if that could take longer than an event loop may wait: then ask in a thread."""
         try:
+            if event is not self._small and not is_small(event.fields if isinstance(event, Event) else event):
+                return None
             return self._answer(event, environ, at_once=True)
         except NotAtOnce:
             return None
@@ -68,17 +73,37 @@ class Decides:
         """As `decide`, for who has an event loop that must go on: small decisions come at once, others by a thread."""
         return await self._sooner().decided(event)
 
+    async def read(self, payload: Mapping[str, Any]) -> Event:
+        """The event in Claude Code's hook input, for who has an event loop: a large one is read by a thread.
+
+        Raises:
+            EventError: if there is none, or no thread to read it.
+        """
+        if is_small(payload):
+            self._small = event = claude.from_mapping(payload, time=time_ns() // 1_000_000)
+            return event
+        return await self._sooner().read(payload)
+
     async def breathe(self) -> None:
         """Wait until the event loop, which may have made many decisions in this round, has time for another one."""
         await self._sooner().breathe()
 
-    def unjudged(self, event: Event, why: str) -> Decision:
-        """The DENY in our own name when nobody could judge *event*. An output that a policy might have rewritten is
-        withheld."""
-        refusal = refused(why)
-        if event.name in OUTPUTS and (self.closed or any(p.may_rewrite_output(event) for p in self.policies)):
-            return refusal.replaced(output=withheld(event.output))
-        return refusal
+    def unjudged(self, event: Event | Mapping[str, Any], why: str) -> Decision:
+        """The DENY in our own name when nobody could judge *event*, which may be a mapping that is none. An output that
+        a policy might have rewritten is withheld. Never raises."""
+        refusal, output = refused(why), NOTICE
+        try:
+            read = event if isinstance(event, Event) else claude.unread(event, event.get("hook_event_name"))
+            if not self.may_rewrite_output(read):
+                return refusal
+            output = withheld(read.output, read.tool)
+        except Exception:  # noqa: BLE001  # a mapping of the caller's own kind may raise anything, depth does too
+            return refusal.replaced(output=output)
+        return refusal.replaced(output=output)
+
+    def may_rewrite_output(self, event: Event) -> bool:
+        """Whether *event* has an output that some policy might take something out of; who is closed does not know."""
+        return event.name in OUTPUTS and (self.closed or any(p.may_rewrite_output(event) for p in self.policies))
 
     def close(self) -> None:
         """Let go of the policies. The guard cannot decide afterwards."""
@@ -108,9 +133,9 @@ class Decides:
             else:
                 event = claude.from_mapping(event, time=time_ns() // 1_000_000)
         except EventError as error:
-            return refused(str(error))
+            return self.unjudged(event, str(error))
         except Exception as error:  # noqa: BLE001  # a mapping of the caller's own kind may raise anything
-            return refused(f"the event cannot be read: {type(error).__name__}: pass a dict")
+            return self.unjudged(event, f"the event cannot be read: {type(error).__name__}: pass a dict")
         try:
             return self._decided(event, environ, at_once=at_once)
         except NotAtOnce:
@@ -124,7 +149,8 @@ class Decides:
     def _decided(self, event: Event, environ: Mapping[str, str] | None, *, at_once: bool) -> Decision:
         """What the policies amount to; before them, and again about an input that they rewrote, the guard itself."""
         concerned = self._concerned(event)
-        if why := self._refusal(event, environ):
+        until = perf_counter_ns() + AT_ONCE if at_once else 0
+        if why := self._refusal(event, environ, until):
             return refused(why)
         if any(policy.store is not None for policy in concerned):
             if at_once:
@@ -133,10 +159,13 @@ class Decides:
 
             decision = recalled(concerned, event, environ)
         else:
-            until = perf_counter_ns() + AT_ONCE
             decision = decided([AtOnce(p, until) for p in concerned] if at_once else concerned, event)
         rewrite = decision.rewrite
-        if rewrite is not None and (why := self._refusal(event.with_input(rewrite), environ)):
+        if rewrite is None:
+            return decision
+        if at_once and not is_small(rewrite):
+            raise NotAtOnce
+        if why := self._refusal(event.with_input(rewrite), environ, until):
             return settle([*decision.verdicts, Verdict.failed(OURSELVES, why)])
         return decision
 
@@ -148,8 +177,13 @@ class Decides:
         """
         raise EventError("the guard is closed: load another")
 
-    def _refusal(self, event: Event, environ: Mapping[str, str] | None) -> str:
-        """Why the guard itself denies *event*; empty if it does not."""
+    def _refusal(self, event: Event, environ: Mapping[str, str] | None, until: int) -> str:
+        """Why the guard itself denies *event*; empty if it does not.
+
+        Raises:
+            NotAtOnce: if that takes until *until*, in nanoseconds of `perf_counter_ns`; never if that is 0.
+            EventError: as above.
+        """
         raise EventError("the guard is closed: load another")
 
 
@@ -221,8 +255,8 @@ class Guard(Decides):
                 policy.prepare()
         return concerned
 
-    def _refusal(self, event: Event, environ: Mapping[str, str] | None) -> str:
-        return self._protection.refusal(event, environ) if self._protection else ""
+    def _refusal(self, event: Event, environ: Mapping[str, str] | None, until: int) -> str:
+        return self._protection.refusal(event, environ, until) if self._protection else ""
 
 
 class Guards(Decides):
@@ -249,8 +283,8 @@ class Guards(Decides):
             return super()._concerned(event)
         return tuple(policy for guard in self._guards for policy in guard._concerned(event))
 
-    def _refusal(self, event: Event, environ: Mapping[str, str] | None) -> str:
-        return next((why for guard in self._guards if (why := guard._refusal(event, environ))), "")
+    def _refusal(self, event: Event, environ: Mapping[str, str] | None, until: int) -> str:
+        return next((why for guard in self._guards if (why := guard._refusal(event, environ, until))), "")
 
 
 def _store(locked: Plan) -> Store | None:

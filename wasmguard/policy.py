@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from wasmguard import plan
 from wasmguard.decision import Effect, Verdict
 from wasmguard.errors import GuestFault, NotAtOnce, WasmguardError
-from wasmguard.event import OUTPUTS
+from wasmguard.event import OTHER_NAMES, OUTPUTS
 from wasmguard.guest.codec import decode_answer, encode_event, encode_settings, request
 from wasmguard.guest.grants import Grants, answered
 from wasmguard.guest.outputs import withheld
@@ -41,16 +41,18 @@ class Policy:
         """Where it remembers something; None if it may not."""
 
     def judges(self, event: str, tool: str | None) -> bool:
-        """Whether it is asked about events of this name and tool."""
+        """Whether it is asked about events of this name and tool, which may be meant by another of its names: to be
+        asked more often only tightens."""
         planned = self._planned
         if event not in planned.events or tool is None:
             return event in planned.events
+        names = (tool, *OTHER_NAMES.get(tool, ()))
         matcher = planned.matchers.get(event, planned.matchers.get("*"))
         if matcher is not None:
             from wasmguard.matcher import matches
 
-            return matches(matcher, tool)
-        return planned.tools is None or any(_named(tool, pattern) for pattern in planned.tools)
+            return any(matches(matcher, name) for name in names)
+        return planned.tools is None or any(_named(name, pattern) for pattern in planned.tools for name in names)
 
     def ask(self, event: Event, state: bytes | None = None, *, at_once: bool = False) -> Verdict:
         """What it says about *event*, remembering *state*. Whatever goes wrong on the way is a fault: DENY, or ASK if
@@ -59,7 +61,7 @@ class Policy:
         Raises:
             NotAtOnce: only with *at_once*, if that could take long.
         """
-        begun, fuel, least = perf_counter_ns(), None, self.on_fault
+        begun, fuel, least, said = perf_counter_ns(), None, self.on_fault, None
         try:
             if at_once and self._guest is None:  # to load it takes milliseconds
                 raise NotAtOnce
@@ -70,7 +72,7 @@ class Policy:
             least = max(least, said.effect)  # a deny that also breaks its grants is no less than a deny
             verdict = answered(self.name, said, event, self._grants)
         except GuestFault as fault:
-            verdict = self._failed(event, str(fault), least)
+            verdict = self._failed(event, str(fault), least, hides=said is not None and said.rewrite_output is not None)
             fuel = fault.fuel if fuel is None else fuel
         except WasmguardError as error:  # its files, its cache, or an event that cannot be encoded
             verdict = self._failed(event, str(error), self.on_fault)
@@ -91,7 +93,7 @@ class Policy:
 
     def may_rewrite_output(self, event: Event) -> bool:
         """Whether it might take something out of the output that *event* is about."""
-        granted = self._grants.most_output(event.tool) is not None
+        granted = self._grants.most_output(event.tool) is not None if event.tool else bool(self._grants.rewrite_output)
         return granted and not self.shadow and self.judges(event.name, event.tool)
 
     def prepare(self) -> None:
@@ -99,9 +101,11 @@ class Policy:
         if self._guest is None and self._cells.isolation == PROCESS:
             self._loaded()
 
-    def _failed(self, event: Event, why: str, effect: Effect) -> Verdict:
-        """A fault. An output that it was there to rewrite is withheld."""
-        output = withheld(event.output) if event.name in OUTPUTS and self.may_rewrite_output(event) else None
+    def _failed(self, event: Event, why: str, effect: Effect, *, hides: bool = False) -> Verdict:
+        """A fault. An output that it was there to rewrite is withheld; so is one of another tool that it tried to
+        rewrite (*hides*) while it may rewrite some: it has found what its owner wants hidden."""
+        withholds = self.may_rewrite_output(event) or (hides and bool(self._grants.rewrite_output) and not self.shadow)
+        output = withheld(event.output, event.tool) if withholds and event.name in OUTPUTS else None
         return Verdict.failed(self.name, why, effect, output=output)
 
     def _loaded(self) -> Guest:

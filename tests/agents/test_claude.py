@@ -563,6 +563,39 @@ def test_a_refusal_is_clean_and_short():
     assert len(outcome.reason) == REASON
 
 
+def test_a_run_that_ends_stops_any_event_about_a_call_and_says_why():
+    for why, said in (("\x1b why", "\ufffd why"), (" ", claude.UNSAID)):
+        outcome = validate("PostToolUse", claude.encode(claude.ended(why)))
+        assert outcome.ends
+        assert outcome.reason == said
+    assert len(claude.ended("x" * 5_000)["reason"]) == REASON
+
+
+READS = [
+    (b'{"tool_name":"Bash","tool_response":1,"tool_response":2}', ("Bash", 2)),
+    (b'\xef\xbb\xbf {"tool_response":"\xff"}', (None, "\ufffd")),
+    (b'{"tool_name":7,"tool_response":[1e999,-1e999,1.5]}', (None, [0.0, 0.0, 1.5])),
+    (b'{"tool_name":"Bash","success":true,"result":"x"}', ("Bash", "x")),
+    (b'{"tool_response":null,"result":"x"}', (None, None)),
+    (b'{"x":' + b"[" * 200 + b"]" * 200 + b',"tool_response":"\\ud800"}', (None, "\ud800")),
+    ({"tool_name": "Bash", "tool_response": {1: b""}}, ("Bash", {1: b""})),
+]
+
+
+@pytest.mark.parametrize(("payload", "read"), READS, ids=str)
+def test_what_is_no_event_is_read_as_the_client_reads_it_to_withhold_its_output(payload, read):
+    said = claude.unread(payload, "PostToolUse")
+    assert (said.name, said.tool, said.output) == ("PostToolUse", *read)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"7", b"[]", b"{} {}", b"[" * 100_000, None, 7], ids=lambda p: str(p)[:9]
+)
+def test_where_nothing_can_be_read_that_is_said(payload):
+    with pytest.raises(EventError):
+        claude.unread(payload, "PostToolUse")
+
+
 # Bytes
 
 

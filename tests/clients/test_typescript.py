@@ -230,6 +230,7 @@ WITHHELD = [
         {"type": "image", "source": {"type": "base64", "media_type": "image/x", "data": "s"}},
     ],
     [["s", {"type": {"type": "pdf"}}], "type", {"type": "pdf\n"}],
+    {"a secret": "s", "stdout": {"-x": 1, "k" * 65: 2, "k" * 64: 3, "a\n": 4, "é": 5, "a.b-c_d": 6, "": 7}},
     *("text", "", None, 7, {}, []),
 ]
 
@@ -237,13 +238,16 @@ WITHHELD = [
 def test_it_withholds_an_output_as_the_guard_does(node):
     program = (
         'import { readFileSync } from "node:fs"; import { withhold } from "./src/answers.js";'
-        "console.log(JSON.stringify(JSON.parse(readFileSync(0, 'utf8')).map(withhold)));"
+        "const given = JSON.parse(readFileSync(0, 'utf8'));"
+        "const tools = [undefined, null, 'Bash', 'mcp__a__b'];"
+        "console.log(JSON.stringify(tools.map((tool) => given.map((output) => withhold(output, tool)))));"
     )
     command = [node, "--input-type=module", "-e", program]
     given = json.dumps(WITHHELD)
     done = subprocess.run(command, cwd=PACKAGE, input=given, capture_output=True, text=True, timeout=60, check=True)
     said = done.stdout.replace("[withheld by wasmguard: nobody could judge this output]", outputs.NOTICE)
-    assert json.loads(said) == [outputs.withheld(output) for output in WITHHELD]
+    tools = (None, None, "Bash", "mcp__a__b")
+    assert json.loads(said) == [[outputs.withheld(output, tool) for output in WITHHELD] for tool in tools]
 
 
 # What the policies say, as the SDK carries it out

@@ -382,6 +382,54 @@ def test_the_client_itself_would_start_without_hooks(guarded):
     assert runs(guarded, options, TOUCH).files() == {"data/x": ""}
 
 
+# Tools by their other names
+
+MONITOR = {"command": "touch $DATA/x", "description": "d", "timeout_ms": 1000, "persistent": False}
+AGENT = {"description": "d", "prompt": "hi [[script:sub]]", "subagent_type": "general-purpose"}
+BY_ANOTHER_NAME = pytest.mark.parametrize(
+    ("line", "tool", "given"),
+    [
+        ({"matcher": '"Bash"'}, "Monitor", MONITOR),
+        ({"tools": '["Bash"]'}, "Monitor", MONITOR),
+        ({"matcher": '"^Task$"'}, "Agent", AGENT),
+        ({"tools": '["Task"]'}, "Agent", AGENT),
+    ],
+    ids=str,
+)
+
+
+def called(guarded, options, tool, given):
+    """The outcome of one call in the mode in which the client asks nobody."""
+    options.permission_mode = "bypassPermissions"
+    outcome = runs(guarded, options, [[{"tool": tool, "input": given}], END], scripts={"sub": [END]})
+    assert not outcome.files()
+    assert [error for _, error, _ in outcome.results] == [True]
+    return outcome.told[0]
+
+
+@BY_ANOTHER_NAME
+def test_a_policy_is_asked_about_a_tool_by_its_other_names_too(guarded, line, tool, given):
+    guard = guarded(deny={"events": '["PreToolUse"]', **line})
+    assert 'policy "deny"' in called(guarded, guard.options(base()), tool, given)
+
+
+@pytest.mark.parametrize(
+    "named", [("Bash", "Monitor", MONITOR, "Bash"), ("Task", "Agent", AGENT, "Agent")], ids=["Monitor", "Agent"]
+)
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_a_hook_of_the_program_is_asked_about_it_as_the_client_would(guarded, named, is_guarded):
+    (matcher, tool, given, shown), seen = named, []
+
+    async def theirs(given, _call, _context):
+        seen.append((given["tool_name"], sorted(given["tool_input"])))
+        return specific(permissionDecision="deny", permissionDecisionReason="not here")
+
+    options = base(hooks=matched(theirs, matcher=matcher))
+    options = guarded(**{"pass": {}}).options(options) if is_guarded else options
+    assert "not here" in called(guarded, options, tool, given)
+    assert seen == [(shown, ["command", "description"] if tool == "Monitor" else sorted(given))]
+
+
 # Many at once
 
 

@@ -463,3 +463,19 @@ def test_grants_come_back_from_plain_data_as_they_were(grants):
 def test_the_same_grants_are_the_same_data():
     data = Grants(permissions=frozenset("gfedcba"), effects=frozenset(reversed(Effect))).as_data()
     assert (data["permissions"], data["effects"]) == ([*"abcdefg"], ["pass", "allow", "ask", "deny"])
+
+
+def test_a_grant_for_an_output_covers_the_tools_that_have_its_name_among_their_other_ones():
+    grants = Grants(rewrite_output={"Bash": 10, "Task": 20, "Moni*": 30})
+    assert grants.most_output("Monitor") == 30
+    assert grants.most_output("Agent") == 20
+    assert [grants.most_output(tool) for tool in ("PowerShell", "TaskCreate", "", None)] == [None] * 4
+    assert Grants(rewrite_output={"Bash": 10}).most_output("Monitor") == 10
+    assert Grants(rewrite_output={"Monitor": 10}).most_output("Bash") is None
+
+
+def test_a_grant_for_an_input_covers_none():
+    grants = granting(**{"Bash.command": Max(bytes=10), "Task.prompt": Max(bytes=10)})
+    assert grants.constraint_of("Monitor", "command") is None
+    assert grants.constraint_of("Agent", "prompt") is None
+    assert grants.constraint_of("Bash", "command") == Max(bytes=10)

@@ -22,6 +22,13 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+NAMES = ("kind", "stdout", "file", "mcp-name", "a.b", "_")
+NAMED = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1, 1) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+    max_leaves=8,
+)
+
 
 def shape(value):
     """What the agent checks: types, keys and lengths, and the words that it knows."""
@@ -98,6 +105,14 @@ def test_whatever_is_answered_the_shape_stays(original, answer):
 
 
 @given(JSON)
+def test_nothing_that_was_said_is_left_wherever_it_stood(original):
+    held = withheld(original)
+    assert all(text == NOTICE for text in _texts(held))
+    assert all(key.isidentifier() or key.startswith(NOTICE) for key in _keys(held))
+    assert len(_keys(held)) == len(_keys(original))
+
+
+@given(NAMED)
 def test_withholding_keeps_the_shape_and_no_text(original):
     held = withheld(original)
     assert shape({"": held}) == shape({"": original})
@@ -111,6 +126,42 @@ def _texts(value):
     if isinstance(value, list):
         return [text for inner in value for text in _texts(inner)]
     return [value] if isinstance(value, str) else []
+
+
+def _keys(value):
+    if isinstance(value, dict):
+        return [*value, *(key for inner in value.values() for key in _keys(inner))]
+    return [key for inner in value for key in _keys(inner)] if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize("key", ["a secret", "2fa", "", "-x", ".x", "é", "k" * 65, "a\n", "s3cret="])
+def test_a_key_that_is_no_name_is_text_too(key):
+    assert withheld({"stdout": 1, key: 2}) == {"stdout": 1, f"{NOTICE} 1": 2}
+
+
+@pytest.mark.parametrize("key", ["stdout", "tool_use_id", "mime-type", "a.b", "k" * 64])
+def test_a_name_stays(key):
+    assert withheld({key: "s3cret"}) == {key: NOTICE}
+
+
+def test_of_what_the_tool_of_an_mcp_server_said_nothing_is_left():
+    """Its server chose the keys and the words, and the client takes any shape there."""
+    for output in ({"s3cret": {"status": "hunter"}}, "s3cret", 4711, True, {}):
+        assert withheld(output, "mcp__vault__get") == NOTICE
+    for output in ([{"type": "hunter", "s3cret": 4711}], [], ("s3cret", "s3cret")):
+        assert withheld(output, "mcp__vault__get") == [{"type": "text", "text": NOTICE}]
+    assert withheld(None, "mcp__vault__get") is None
+    assert withheld({"status": "done", "n": 1}, "Bash") == {"status": "done", "n": 1}
+
+
+def test_what_no_json_says_is_withheld_too():
+    assert withheld([float("inf"), float("nan"), b"s3cret", ("s3cret",), 10**20]) == [
+        0.0,
+        0.0,
+        NOTICE,
+        [NOTICE],
+        10**20,
+    ]
 
 
 def test_withholding_keeps_the_words_that_the_agent_knows_if_they_look_like_words():

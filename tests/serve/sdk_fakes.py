@@ -38,6 +38,9 @@ class FakeGuard:
             return await answer if asyncio.iscoroutine(answer) else answer
         return answer
 
+    def may_rewrite_output(self, event):
+        return False
+
     @property
     def names(self):
         return [event.name for event in self.asked]

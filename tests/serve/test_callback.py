@@ -74,6 +74,14 @@ def test_a_call_that_the_hook_judged_is_not_judged_twice_but_what_it_said_counts
     assert names == (["PermissionRequest"] if judged else ["PreToolUse"])
 
 
+def test_an_allow_of_the_hook_does_not_answer_what_the_owners_own_rules_ask():
+    for human, expected in ((True, "ask"), (False, "deny")):
+        assert asks(judged="allow", asks=human)[0]["behavior"] == expected
+        assert asks(request=ASK, judged="allow", asks=human)[0]["behavior"] == expected
+    assert asks(request=ALLOW, judged="allow")[0]["behavior"] == "allow"
+    assert asks(pre=ALLOW)[0]["behavior"] == "allow"
+
+
 def test_the_policies_see_what_a_hook_would_be_told():
     guard = Guard()
     answered(raw(sessionId="s", cwd="/w", agentID="a", toolUseID="t", suggestions=[UPDATE]), MOST, guard)
@@ -114,6 +122,8 @@ def test_it_is_told_who_carried_it():
         ({"asks": True}, "ask"),
         ({"unasked": "pass"}, "allow"),
         ({"unasked": "pass", "judged": "pass"}, "allow"),
+        ({"judged": "allow"}, "deny"),
+        ({"judged": "allow", "asks": True}, "ask"),
         ({"unasked": "pass", "judged": "ask"}, "deny"),
         ({"unasked": "pass", "judged": True}, "deny"),
         ({"unasked": "pass", "asks": True}, "ask"),

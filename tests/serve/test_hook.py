@@ -25,6 +25,7 @@ from tests.serve.host import HOOK, INPUT, ROOT, SECRET, SERVE, Host, ended, even
 from wasmguard import link, places, plan, switch
 from wasmguard.agents import claude
 from wasmguard.event import GATING, STOPPING
+from wasmguard.guest.outputs import NOTICE
 from wasmguard.lock import lock
 
 MOVED = {"file_path": "/sandbox/moved", "content": "x"}
@@ -672,6 +673,98 @@ def test_a_failure_while_refusing_still_blocks(host):
 def test_what_the_kernel_takes_in_small_pieces_arrives_whole(host):
     program = f"{HOOK}; write = os.write; os.write = lambda to, data: write(to, data[:9]); hook.main(sys.argv[2:])"
     assert "policy" in reason_of(host.hook(wire(tool_name="Refused"), program=program))
+
+
+# A tool's output, which would be shown without an answer.
+
+RAN = wire("PostToolUse", tool_name="Bash", tool_input={}, tool_response={"stdout": "s3cret"})
+HELD = {"stdout": NOTICE}
+REDACTS = """
+[[policy]]
+name = "redacts"
+module = "redacts.wasm"
+events = ["PostToolUse", "PreToolUse"]
+grants.rewrite_output.Bash = { max = "1 KiB" }
+"""
+
+
+@pytest.fixture(scope="module")
+def redacting(host, assembled):
+    return host.locked(host.configured("redacting", REDACTS, redacts=assembled("redacts")))
+
+
+def hides(answer):
+    """Whether nothing of the output is shown: what stands in its place, or that the run ends."""
+    assert answer.code == 0, answer
+    assert b"s3cret" not in answer.out
+    outcome = validate("PostToolUse", answer.out)
+    return outcome.output == HELD or bool(outcome.ends)
+
+
+@pytest.fixture(params=["gone", "no configuration", "another one"])
+def no_longer(request, redacting):
+    text = redacting.read_text()
+    if request.param == "gone":
+        redacting.unlink()
+    else:
+        redacting.write_text("[[policy]\n" if request.param == "no configuration" else text + "tools = 7\n")
+    yield redacting
+    redacting.write_text(text)
+
+
+def test_a_broken_configuration_shows_no_output_that_a_policy_might_have_rewritten(host, no_longer):
+    assert hides(host.hook(RAN, no_longer))
+
+
+def test_without_a_plan_to_be_trusted_no_output_is_shown(host, redacting):
+    plans = (host.home / ".local/state/wasmguard/plans").iterdir()
+    file = next(path for path in plans if str(redacting).encode() in path.read_bytes())
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:-3] + b"xyz")
+        assert hides(host.hook(RAN, redacting))
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "more", [b',"x":1,"x":2}\n', b',"x":1e999}\n', b',"x":' + b"[" * 99 + b"]" * 99 + b"}\n", b',"']
+)
+def test_an_unreadable_event_shows_no_output_that_a_policy_might_have_rewritten(host, redacting, more):
+    assert hides(host.hook(RAN.rstrip()[:-1] + more, redacting))
+    assert said_nothing(host.hook(RAN.rstrip()[:-1] + more))
+
+
+@ENDING
+def test_a_hook_that_is_told_to_end_shows_no_output_that_a_policy_might_have_rewritten(host, redacting, number):
+    for config, hidden in ((redacting, True), (host.config, False)):
+        process, _ = deciding(host, RAN, f"{HANGS}; hook.main(['--config', {str(config)!r}])")
+        process.send_signal(number)
+        answer = ended(process)
+        assert hides(answer) if hidden else said_nothing(answer), answer
+
+
+def test_a_crash_and_the_deadline_show_no_output_that_a_policy_might_have_rewritten(host, redacting):
+    hasty = f"{HANGS}; hook.DEADLINE = 0.5; hook.main(sys.argv[2:])"
+    for program in (hasty, f"{HOOK}; hook._decided = lambda *_: os.abort(); hook.main(sys.argv[2:])"):
+        assert hides(host.hook(RAN, redacting, program=program))
+        assert said_nothing(host.hook(RAN, program=program))
+
+
+def test_an_unknown_argument_shows_no_output(host):
+    assert hides(host.hook(RAN, program=f"{HOOK}; hook.main(['--colour', 'red'])"))
+
+
+BROKEN_INSIDE = ("wasmguard.serve.answer", "wasmguard.serve.hidden", "wasmguard.agents.claude", "wasmguard.wire")
+
+
+@pytest.mark.parametrize("module", BROKEN_INSIDE)
+def test_a_broken_installation_shows_no_output_and_still_blocks_a_call_that_looks_like_one(host, module):
+    program = SERVE.replace("from wasmguard", f"sys.modules[{module!r}] = None; from wasmguard")
+    assert hides(host.hook(RAN.rstrip() + b",", program=program))
+    looks = wire(tool_name="mcp__a__b", tool_input=json.loads(RAN))
+    if module != "wasmguard.serve.hidden":
+        assert host.hook(looks, program=program).code == 2
 
 
 MISSING = (

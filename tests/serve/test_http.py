@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wasmguard import link
 from wasmguard.link import ANSWERED, BLOCKED, ELSEWHERE, EVENT, PIECE, STATUS
 from wasmguard.serve.http import CONTINUE, KEPT, NAMES, HttpTalk
 from wasmguard.serve.http_head import LARGEST
@@ -374,7 +375,7 @@ def test_status_is_not_posted(path, method):
         (501, {"content_length": None, "transfer_encoding": "gzip"}),
         (400, {"transfer_encoding": "chunked"}),
         (400, {"content_length": "2, 2"}),
-        (413, {"content_length": str(MOST + 1)}),
+        (413, {"content_length": str(link.LARGEST + 1)}),
         (417, {"expect": "something"}),
         (400, {"x_home": "relative"}),
         (400, {"x_claude_config_dir": "~/x"}),
@@ -385,11 +386,20 @@ def test_what_is_no_event_is_refused(status, headers):
     assert refused(request(path="/v1/can-use-tool", **headers))[0] == status
 
 
-def test_the_largest_event_may_change_while_the_daemon_lives():
+def test_an_event_over_the_limit_is_taken_as_from_a_hook_so_that_it_gets_a_refusal_in_its_own_form():
+    """A status would leave the output as it is where a policy takes secrets out of it."""
+    body = b"{" + b" " * MOST + b"}"
+    talk = new_talk()
+    talk.received(request(body))
+    assert talk.question().payload == body
+    assert refused(request(body, path="/v1/can-use-tool"))[0] == 413
+
+
+def test_the_largest_question_may_change_while_the_daemon_lives():
     most = [1]
     talk = HttpTalk(TOKEN, PORT, lambda: most[0])
     most[0] = 10
-    talk.received(request(b"x" * 10))
+    talk.received(request(b"x" * 10, path="/v1/can-use-tool"))
     assert talk.question()
 
 
@@ -491,4 +501,4 @@ def test_who_need_not_wait_is_not_told(options):
 
 def test_a_stranger_is_not_told_to_send_a_body():
     assert refused(request(expect="100-continue", authorization=None)[:-2])[0] == 401
-    assert refused(request(expect="100-continue", content_length=str(MOST + 1))[:-2])[0] == 413
+    assert refused(request(expect="100-continue", content_length=str(link.LARGEST + 1))[:-2])[0] == 413

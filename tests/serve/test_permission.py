@@ -64,9 +64,17 @@ def test_the_strictest_of_both_events_counts_and_a_deny_ends_the_asking(pre, req
 @pytest.mark.parametrize(("least", "request_"), list(product([PASS, ALLOW, ASK], EFFECTS)))
 def test_a_call_that_the_hook_judged_is_not_judged_twice_but_its_effect_still_counts(least, request_):
     permission, policies = asks(DENY, request_, judged=True, least=least)
-    assert permission.effect is max(least, request_)
+    assert permission.effect is max(PASS if least is ALLOW else least, request_)
     assert policies.names == ["PermissionRequest"]
     assert permission.input is None
+
+
+def test_an_allow_on_pre_tool_use_answers_only_where_no_hook_of_ours_was_asked():
+    assert asks(said(ALLOW))[0].effect is ALLOW
+    assert asks(said(ALLOW, permissions=(UPDATE,)), hooked=True)[0] == Permission(effect=PASS)
+    assert asks(said(ALLOW, rewrite=MOVED), hooked=True)[0].input == MOVED
+    assert asks(said(ALLOW), said(ALLOW), hooked=True)[0].effect is ALLOW
+    assert asks(said(ASK), said(ALLOW), hooked=True)[0].effect is ASK
 
 
 @pytest.mark.parametrize("request_", EFFECTS)

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import threading
+import tracemalloc
 
 import pytest
 
-from tests.serve.sdk_fakes import ALLOW, ASK, INPUT, MOVED, PASS, event
+from tests.serve.sdk_fakes import ALLOW, ASK, DENY, INPUT, MOVED, PASS, event
 from wasmguard.agents import claude
 from wasmguard.serve.permission import Permission
-from wasmguard.serve.sdk_calls import Calls, calls_of
+from wasmguard.serve.sdk_calls import MOST_PERMISSIONS, Calls, calls_of
 
 
 def about(tool_input=INPUT, **more):
@@ -70,6 +71,32 @@ def test_a_call_that_is_over_is_forgotten():
     for call in (None, "", "t2", "t1"):
         calls.forget(call)
     assert calls.effect("t1", "Write", INPUT) is None
+    assert calls.permission("t1", "Write", INPUT) is None
+
+
+def test_a_call_is_known_by_its_id_alone():
+    calls = Calls()
+    calls.judged("t1", about(), INPUT, PASS)
+    assert [calls.knows(call) for call in ("t1", "t2", None, "", ["t1"])] == [True] + [False] * 4
+
+
+def test_no_input_is_kept():
+    calls = Calls()
+    tracemalloc.start()
+    for number in range(50):
+        given = {"content": f"{number}" + "x" * 200_000}
+        calls.judged(f"t{number}", about(given), given, PASS)
+        calls.permitted(f"t{number}", "Write", given, Permission(effect=DENY, message="no"))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+def test_what_may_hold_a_rewritten_input_is_bounded_more_tightly():
+    calls = Calls()
+    for number in range(MOST_PERMISSIONS + 2):
+        calls.permitted(f"t{number}", "Write", INPUT, Permission(effect=PASS))
+    assert len(calls._permissions) == MOST_PERMISSIONS
     assert calls.permission("t1", "Write", INPUT) is None
 
 

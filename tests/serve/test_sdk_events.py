@@ -10,7 +10,9 @@ import pytest
 from tests.serve.sdk_fakes import ALLOW, ASK, DENY, INPUT, MOVED, PASS, UPDATE, FakeGuard, event, said
 from wasmguard.agents import claude
 from wasmguard.decision import refused
+from wasmguard.errors import EventError
 from wasmguard.event import GATING, STOPPING
+from wasmguard.guest.outputs import NOTICE
 from wasmguard.serve import sdk_events
 from wasmguard.serve.permission import Asked
 from wasmguard.serve.sdk_calls import Calls
@@ -138,6 +140,31 @@ def test_an_output_that_nobody_could_judge_is_withheld_where_the_guard_says_so(b
         claude.from_mapping(event("PostToolUse", tool_response="secret")),
         refused("x").replaced(output="withheld"),
     )
+
+
+@pytest.mark.parametrize("may", [True, False, None])
+@pytest.mark.parametrize("strange", [{"cwd": 7}, {"x": float("nan")}, {"x": b""}, {"hook_event_name": "Stop"}], ids=str)
+def test_an_output_in_an_event_that_cannot_be_read_is_withheld_where_it_might_be_rewritten(strange, may):
+    guard = FakeGuard()
+    guard.may_rewrite_output = lambda _event: may
+    if may is None:  # whoever does not say it
+
+        class Silent:
+            adecide = guard.adecide
+
+        guard = Silent()
+    given = event("PostToolUse", tool_response={"stdout": "s3cret"}, **strange)
+    answer = asyncio.run(Session(guard).on("PostToolUse")(given, "t", CONTEXT))
+    assert answer == ({} if may is False else specific("PostToolUse", updatedToolOutput={"stdout": NOTICE}))
+
+
+def test_an_output_is_withheld_when_the_answer_cannot_be_said(monkeypatch):
+    guard = FakeGuard()
+    guard.may_rewrite_output = lambda _event: True
+    session, given = Session(guard), event("PostToolUse", tool_response="s3cret")
+    monkeypatch.setattr(session.policies.calls, "forget", lambda _call: 1 / 0)
+    answer = asyncio.run(session.on("PostToolUse")(given, "t", CONTEXT))
+    assert answer == specific("PostToolUse", updatedToolOutput=NOTICE)
 
 
 def test_being_cancelled_goes_through_and_leaves_nothing_behind():
@@ -359,3 +386,27 @@ def test_a_call_that_was_denied_is_not_remembered():
     session = Session(FakeGuard(said(DENY)))
     session.says()
     assert not session.policies.calls._judged
+
+
+def test_the_guard_reads_the_event_if_it_can():
+    guard, read = FakeGuard(), []
+
+    async def reads(payload):
+        read.append(payload)
+        return claude.from_mapping(payload)
+
+    guard.read = reads
+    assert Session(guard).says() == Session(FakeGuard()).says()
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("broken", [EventError("no thread"), RuntimeError(), asyncio.CancelledError()], ids=repr)
+def test_an_event_that_the_guard_cannot_read_is_refused(broken):
+    guard = FakeGuard()
+
+    async def reads(_payload):
+        raise broken
+
+    guard.read = reads
+    assert Session(guard).says()["hookSpecificOutput"]["permissionDecision"] == "deny"
+    assert not guard.asked

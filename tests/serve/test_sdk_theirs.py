@@ -66,6 +66,62 @@ def test_a_matcher_means_what_it_means_to_the_client(given, tool, matches):
     assert (ask(matcher(decides("deny"), matcher=given), tool=tool).effect is DENY) is matches
 
 
+@pytest.mark.parametrize(
+    ("given", "tool", "tool_input", "matches"),
+    [
+        ("Task", "Agent", {}, True),
+        ("^Task$", "Agent", {}, True),
+        ("KillShell", "TaskStop", {}, True),
+        ("Write|KillBash", "TaskStop", {}, True),
+        ("Agent", "Agent", {}, True),
+        ("Task", "TaskCreate", {}, False),
+        ("Artifact", "ArtifactData", {}, True),
+        ("ArtifactData", "Artifact", {"action": "read_db"}, True),
+        ("ArtifactData", "Artifact", {"action": "reply"}, False),
+        ("ArtifactData", "Artifact", {"action": ["read_db"]}, False),
+        ("Bash", "Monitor", {"command": "ls"}, True),
+        ("^Bash$", "Monitor", {"command": "ls"}, True),
+        ("Bash", "Monitor", {"command": ""}, False),
+        ("Bash", "Monitor", {"command": 1}, False),
+        ("Bash", "PowerShell", {"command": "ls"}, False),
+        ("^(?!Write)", "Monitor", {"command": "ls"}, True),
+        ("^(?!Monitor)", "Monitor", {"command": "ls"}, False),
+        ("^(?!Monitor|Bash)", "Monitor", {"command": "ls"}, False),
+    ],
+)
+def test_a_matcher_means_a_tool_by_its_other_names_too(given, tool, tool_input, matches):
+    said = ask(matcher(decides("deny"), matcher=given), tool=tool, tool_input=tool_input)
+    assert (said.effect is DENY) is matches
+
+
+def monitored(answer, name="PreToolUse", shown="Bash"):
+    """What a hook that is asked about Bash makes of a Monitor, and what it was shown."""
+    asked = []
+    given = {"command": "ls", "description": "d", "timeout_ms": 1}
+    found = ask(matcher(answer, matcher=shown, asked=asked), name=name, tool="Monitor", tool_input=given)
+    return found, asked
+
+
+@pytest.mark.parametrize("name", ["PreToolUse", "PermissionRequest"])
+def test_who_is_asked_about_bash_is_shown_a_monitor_as_one(name):
+    _, [(told, _, _)] = monitored({}, name)
+    assert (told["tool_name"], told["tool_input"]) == ("Bash", {"command": "ls", "description": "d"})
+    _, [(told, _, _)] = monitored({}, name, "Monitor|Bash")
+    assert (told["tool_name"], told["tool_input"]["timeout_ms"]) == ("Monitor", 1)
+
+
+def test_after_the_call_a_monitor_is_no_bash():
+    assert monitored({}, "PostToolUse")[1] == []
+
+
+def test_what_it_rewrites_goes_back_into_the_monitor():
+    found, _ = monitored(specific(updatedInput={"command": "true", "description": "d"}))
+    assert found.rewrite == {"command": "true", "description": "d", "timeout_ms": 1}
+    for rewritten in ({"description": "d"}, {"command": 1}, {}):
+        found, _ = monitored(specific(updatedInput=rewritten))
+        assert (found.effect, found.rewrite) == (DENY, None)
+
+
 def test_a_matcher_that_nobody_can_read_is_refused_at_once():
     with pytest.raises(ConfigError, match="a hook of yours on PreToolUse would never be asked: `Wr\\[`"):
         Theirs("PreToolUse", [matcher({}, matcher="Wr[")])

@@ -157,6 +157,31 @@ def test_an_output_that_is_too_large_to_be_judged_is_withheld_where_it_might_be_
     assert standing.last.faulted
 
 
+STRANGE = {
+    "nested too deep": b'"x":' + b"[" * 70 + b"]" * 70,
+    "a key twice": b'"x":1,"x":2',
+    "an infinite number": b'"x":1e999',
+    "a cwd that is no text": b'"cwd":7',
+    "no name of a tool": b'"tool_name":null',
+    "bytes that are no text": b'"x":"\xff"',
+    "nested deeper than anybody reads": b'"x":' + b"[" * 100_000 + b"]" * 100_000,
+    "half of it": b'"x":',
+}
+
+
+@pytest.mark.parametrize("withheld", [True, False])
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_an_output_in_an_event_that_cannot_be_read_is_withheld_where_it_might_be_rewritten(stands, strange, withheld):
+    standing, _ = stands("redacts", redacts=GRANTED if withheld else {"events": '["PostToolUse"]'})
+    said = ran("s3cret").rstrip()[:-1] + b"," + strange + b"}"
+    code, answer, _ = standing.reply(said, {})
+    assert code == 0
+    assert b"s3cret" not in answer
+    outcome = validate("PostToolUse", answer)
+    assert (outcome.output is not None or outcome.ends) is withheld
+    assert withheld or answer == b"{}\n"
+
+
 def test_what_cannot_even_be_withheld_is_still_answered(stands, monkeypatch):
     standing, _ = stands("redacts", redacts=GRANTED)
     monkeypatch.setattr(module, "unjudged", lambda *_: 1 / 0)

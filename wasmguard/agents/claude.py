@@ -35,6 +35,8 @@ data; which of them gate, and which stop, is `wasmguard.event`'s business.
     silence. (On the events of rule 6 no input is about to run, so there it changes nothing.)
 11. A refusal without a decision (broken configuration, unreadable event, a bug) is a DENY in the event's own form, `{}`
     for the events of rules 6 to 8, and PreToolUse's form for an event of unknown name: then the hook exits 2 as well.
+    Where a policy might have taken something out of a tool's output, it is withheld: of the event, `unread` as the
+    client reads it, `render` says a new output. Of what nobody can read nothing must be shown: `ended`.
 12. Nothing but these keys is ever said; never `systemMessage` elsewhere (it would speak to the user in the client's
     voice), never `defer` (it ends the run), `retry` (it undoes a denial) or `async` (it is no opinion, even with
     `onFailure: "block"`).
@@ -46,14 +48,14 @@ The names that older SDKs had for fields are read as well: `claude_old`, which o
 
 from __future__ import annotations
 
-from wasmguard.agents.interface import copied, decoded, top_level
+from wasmguard.agents.interface import BOM, copied, decoded, top_level
 from wasmguard.decision import Effect, settle
 from wasmguard.errors import EventError
 from wasmguard.event import AFTER, GATING, OUTPUTS, REWRITABLE, STOPPING, TOOL_GATES, Event
 from wasmguard.limits import REASON
 from wasmguard.text import lines, one_line
 from wasmguard.value import Value
-from wasmguard.wire import written
+from wasmguard.wire import reader, written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +189,32 @@ def refusal(event_name: str | None, why: str) -> dict[str, Any]:
     return _say(event_name or "PreToolUse", Effect.DENY, lines(why, REASON).strip() or UNSAID, _NOTHING)
 
 
+def ended(why: str) -> dict[str, Any]:
+    """The answer to a PostToolUse whose output must not be shown, and cannot be replaced: the run ends before the model
+    reads anything (measured)."""
+    why = lines(why, REASON).strip() or UNSAID
+    return {"continue": False, "stopReason": why, "decision": "block", "reason": why}
+
+
+def unread(payload: bytes | Mapping[str, Any], event_name: str | None) -> Event:
+    """The event *event_name* about a tool's output in a *payload* that `parse` refuses: tool and output alone, as the
+    client's own `JSON.parse` reads them. Of a key that comes twice the last one counts, a number may be too large, and
+    nothing is nested too deep unless Python says so. For refusals: no policy is asked about it.
+
+    Raises:
+        EventError: if nothing can be read.
+    """
+    try:
+        fields: Any = payload
+        if isinstance(payload, bytes):
+            fields = _leniently(payload.removeprefix(BOM).decode(errors="replace"))
+        output = fields["tool_response"] if "tool_response" in fields else fields.get("result")  # as older SDKs had it
+        kept = {"tool_name": fields.get("tool_name"), "tool_response": output}
+    except (ValueError, AttributeError, TypeError, RecursionError, MemoryError):
+        raise EventError("the event cannot be read") from None
+    return Event(name=event_name if type(event_name) is str else "", agent=name, fields=kept)
+
+
 def encode(answer: Mapping[str, Any]) -> bytes:
     """One line of ASCII: no reader takes it for two, and lone surrogates stay the escapes that they were.
 
@@ -196,7 +224,13 @@ def encode(answer: Mapping[str, Any]) -> bytes:
     return written(dict(answer)).encode() + b"\n"
 
 
+def _finite(literal: str) -> float:
+    number = float(literal)
+    return number if number - number == 0 else 0.0
+
+
 _NOTHING = settle(())
+_leniently = reader(number=_finite)
 _OLD = {"UserPromptSubmit": "content", "PostToolUse": "success"}  # in which events older SDKs had which field
 
 

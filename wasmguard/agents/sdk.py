@@ -5,7 +5,7 @@ A question is one JSON object, read as strictly as an event (`wasmguard.agents.i
 1. it has only keys that are known (`_KEYS`): a key that says how to judge must not be dropped by who never heard of it;
 2. each has its type; null is no type. `toolName` and `input` are always there, and no `version` but ours;
 3. `judged` says that a PreToolUse hook of ours was asked about this very call, and what it said; `true` says only that
-   it was asked, and counts as ASK;
+   it was asked, and counts as ASK. An `allow` has not answered the question, or it would not be put: it counts as PASS;
 4. `asks` says that a human can be asked, `unasked` what a PASS is worth where none can.
 
 An answer is one JSON object as well. It always has `version` and `behavior`, and says no more than its behavior takes:

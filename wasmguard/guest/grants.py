@@ -20,14 +20,15 @@ An answer that uses what was not granted is a fault (`Ungranted`), and so is one
 
 A grant for a rewrite is filed under "Tool.field", cut at the last dot; one for an output under "Tool". The tool is a
 name, or a prefix and `*`; the name goes before a prefix, a longer prefix before a shorter one. A field with a dot in
-its name cannot be granted.
+its name cannot be granted. A grant for an output also covers the tools that have the name among their other ones
+(`wasmguard.event.OTHER_NAMES`), since what is taken out only tightens; a grant for an input never does.
 """
 
 from __future__ import annotations
 
 from wasmguard.decision import Effect, Verdict
 from wasmguard.errors import InvalidAnswer, OutsideGrant, Ungranted
-from wasmguard.event import OUTPUTS, REWRITABLE
+from wasmguard.event import OTHER_NAMES, OUTPUTS, REWRITABLE
 from wasmguard.guest import outputs
 from wasmguard.guest.paths import check_within
 from wasmguard.text import is_plain, one_line, quoted
@@ -172,8 +173,12 @@ class Grants(Value):
 
     def most_output(self, tool: str | None) -> int | None:
         """The most bytes that may be replaced of the output of *tool*; None if that was not granted."""
-        if tool is None or tool in self.rewrite_output:
-            return self.rewrite_output.get(tool or "")
+        found = (self._most_output(name) for name in (tool, *OTHER_NAMES.get(tool, ()))) if tool is not None else ()
+        return next((most for most in found if most is not None), None)
+
+    def _most_output(self, tool: str) -> int | None:
+        if tool in self.rewrite_output:
+            return self.rewrite_output[tool]
         for pattern in sorted(self.rewrite_output, key=len, reverse=True):
             if pattern.endswith("*") and tool.startswith(pattern[:-1]):
                 return self.rewrite_output[pattern]

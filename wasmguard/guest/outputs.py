@@ -10,8 +10,13 @@ The agent drops an output of another shape than the tool's own without a word, a
 3. What is replaced has at most the granted bytes of JSON, and brings no character that does not show itself, unless the
    original has it.
 
-When a policy that may rewrite an output could not answer, its output is *withheld*: every text in it becomes `NOTICE`,
-in the same shape. Else a policy that is there to take secrets out could be made to fail, and they would be shown.
+When a policy that may rewrite an output could not answer, its output is *withheld*. Else a policy that is there to take
+secrets out could be made to fail, and they would be shown:
+
+4. Every text in it becomes `NOTICE`, in the same shape. Of the words that the agent knows only those stay that look
+   like one; a key that looks like none of a tool's own (`NAME`) is text too. Numbers, true, false and null stay.
+5. Nothing at all is left of what a tool of an MCP server said: whoever wrote that server chose keys, words and numbers,
+   and the client takes any shape there. A list becomes one block of text, anything else a text.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ POINT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwG
 """A PNG of one point: a picture that is none spoils the rest of the session."""
 PICTURE, PNG = "image/", "image/png"
 WORD = 24  # letters of a word that the agent may know; a secret has digits, or is longer
+NAME = 64  # characters of a key: ASCII letters, digits, `_`, `-` and `.`, and no digit first
+MCP = "mcp__"  # how the names of MCP servers' tools begin
 
 _NUMBERS = frozenset({int, float})
 
@@ -55,22 +62,40 @@ def rebuilt(original: Any, answered: Any, most: int) -> Any:
     return made
 
 
-def withheld(original: Any) -> Any:
-    """*original* with every text and picture in it withheld; None stays None."""
-    if type(original) is str:
-        return NOTICE
-    if type(original) is list:
-        return [withheld(item) for item in original]
-    if type(original) is dict:
+def withheld(original: Any, tool: str | None = None) -> Any:
+    """*original*, which *tool* gave back, with every text and picture in it withheld; None stays None."""
+    if original is not None and tool is not None and tool.startswith(MCP):
+        return [{"type": "text", "text": NOTICE}] if isinstance(original, (list, tuple)) else NOTICE
+    return _emptied(original)
+
+
+def _emptied(original: Any) -> Any:
+    if original is None or type(original) in (bool, int):
+        return original
+    if type(original) is float:
+        return original if original - original == 0 else 0.0  # no JSON says infinity
+    if isinstance(original, (list, tuple)):
+        return [_emptied(item) for item in original]
+    if isinstance(original, dict):
         pictured = any(type(value) is str and value.startswith(PICTURE) for value in original.values())
-        return {key: _held(key, value, pictured=pictured) for key, value in original.items()}
-    return original
+        return {
+            key if _is_name(key) else f"{NOTICE} {at}": _held(key, value, pictured=pictured)
+            for at, (key, value) in enumerate(original.items())
+        }
+    return NOTICE
 
 
-def _held(key: str, value: Any, *, pictured: bool) -> Any:
+def _is_name(key: Any) -> bool:
+    """Whether *key* could be one of a tool's own."""
+    if type(key) is not str or len(key) > NAME or not key.isascii() or key[:1] in "-.":
+        return False
+    return key.replace("-", "_").replace(".", "_").isidentifier()
+
+
+def _held(key: Any, value: Any, *, pictured: bool) -> Any:
     """What is left of *value*, which stands under *key* in an object that may be a picture."""
     if type(value) is not str:
-        return withheld(value)
+        return _emptied(value)
     if pictured and key in ("base64", "data"):
         return POINT
     if pictured and value.startswith(PICTURE):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from wasmguard.errors import HostError
+from wasmguard.errors import ConfigError, HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ class Cells:
 
         Raises:
             HostError: if there is no such isolation here.
+            ConfigError: if there is none of that name.
         """
+        if isolation not in (PROCESS, THREAD):
+            raise ConfigError(f"isolation `{isolation}` is not known: write `{PROCESS}` or `{THREAD}`")
         if isolation == PROCESS and not hasattr(os, "fork"):
             raise HostError('this system has no jailed processes: set `isolation = "thread"` if that is enough for you')
         self._library, self._setups, self._slots, self._event = library, setups, slots, event

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wasmguard.guard import Decides, Guard
     from wasmguard.plan import Plan, PlannedPolicy
     from wasmguard.sandbox.isolation import Cells
+    from wasmguard.serve.hidden import Rewrites
 
     Reply = tuple[int, bytes, bytes]
 
@@ -38,7 +39,7 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
 
     What takes long is imported after the cell has begun to load its guests.
     """
-    guard = None
+    guard = config = None
     try:
         config = settled(parsed(arguments))
         if switch.off_until() is not None:
@@ -50,32 +51,29 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
         event = parsed_event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except EventError as error:
-        return unjudged(guard, raw, str(error))
+        why = str(error)
     except WasmguardError as error:
-        return refusal(raw, f"{error}{WITHOUT}")
+        why = f"{error}{WITHOUT}"
     except ImportError as error:
-        return refusal(raw, f"its installation is broken: cannot import `{error.name}`: reinstall it{WITHOUT}")
+        why = f"its installation is broken: cannot import `{error.name}`: reinstall it{WITHOUT}"
     except Exception as error:  # noqa: BLE001  # a bug of ours, or no memory left, is no reason to be silent
         bug = f"{type(error).__name__}: {one_line(str(error), 200)}"
-        return refusal(raw, f"internal error: {bug}: please report it{WITHOUT}")
+        why = f"internal error: {bug}: please report it{WITHOUT}"
+    return _refused(config, raw, why) if guard is None else unjudged(guard, raw, why)
 
 
-def unjudged(guard: Decides | None, raw: bytes, why: str) -> Reply:
-    """The answer to an event that *guard* cannot be asked about, such as one that is too large: a refusal, and the
-    output in it is withheld if a policy might have rewritten it. Else a secret would only have to come in a large
-    output."""
-    from wasmguard.agents import claude
-    from wasmguard.event import OUTPUTS
+def unjudged(guard: Decides, raw: bytes, why: str) -> Reply:
+    """The answer to an event that *guard* cannot be asked about, such as one that is too large."""
+    return refusal(raw, why, guard.may_rewrite_output)
 
-    reply = refusal(raw, why)
-    if guard is None or claude.name_of(raw) not in OUTPUTS:
-        return reply
+
+def refused(arguments: Sequence[str], raw: bytes, why: str) -> Reply:
+    """The answer to the event *raw* if who was to decide is gone, because of *why*."""
     try:
-        event = claude.parse(raw)
-    except EventError:
-        return reply
-    decision = guard.unjudged(event, why)
-    return reply if decision.output is None else (ANSWERED, claude.encode(claude.render(event, decision)), b"")
+        config = settled(parsed(arguments))
+    except (WasmguardError, OSError, ValueError):  # not all: a signal may come meanwhile, and is heard
+        config = None
+    return _refused(config, raw, why)
 
 
 def leave() -> None:
@@ -84,17 +82,27 @@ def leave() -> None:
         _guards.pop().close()
 
 
-def refusal(raw: bytes, why: str) -> Reply:
-    """The answer to an event that cannot be decided: deny in the event's own form if it can stop anything."""
+def refusal(raw: bytes, why: str, rewrites: Rewrites) -> Reply:
+    """The answer to an event that cannot be decided: deny in the event's own form if it can stop anything, and the
+    output in it is withheld if a policy might have rewritten it, by what *rewrites* says."""
     from wasmguard.agents import claude
-    from wasmguard.event import GATING, STOPPING
+    from wasmguard.event import GATING, OUTPUTS, STOPPING
+    from wasmguard.serve import hidden
 
     name, why = claude.name_of(raw), lines(f"wasmguard: {why}", 4_000)
+    if name in OUTPUTS:
+        return ANSWERED, claude.encode(hidden.answer(name, raw, why, rewrites)), b""
     answer = claude.encode(claude.refusal(name, why))
     if name is None:
         return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
     heard = name in GATING and name not in STOPPING
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _refused(config: str | None, raw: bytes, why: str) -> Reply:
+    from wasmguard.serve import hidden
+
+    return refusal(raw, why, hidden.planned(config))
 
 
 def _guard(config: str, raw: bytes) -> Guard:
@@ -124,10 +132,17 @@ def _may_concern(policy: PlannedPolicy, raw: bytes) -> bool:
 
     A wrong guess costs time: a guest that was not loaded is loaded by a second cell.
     """
+    from wasmguard.event import OTHER_NAMES
+
     tools = policy.tools if policy.tools is not None else ("*",)  # with a matcher there are none: any tool may be meant
+    others = (name for name, known in OTHER_NAMES.items() for tool in tools if _among(tool, known))
     return any(name.encode() in raw for name in policy.events) and any(
-        tool.removesuffix("*").encode("utf-8", "surrogatepass") in raw for tool in tools
+        tool.removesuffix("*").encode("utf-8", "surrogatepass") in raw for tool in (*tools, *others)
     )
+
+
+def _among(pattern: str, names: Sequence[str]) -> bool:
+    return any(name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for name in names)
 
 
 def parsed_event(raw: bytes, most: int) -> Event:

@@ -2,7 +2,7 @@
 
 1. What it comes to is `serve.permission`'s business, how it is said `agents.sdk`'s.
 2. While the owner has the guard off nobody judges, so there is no opinion: a human is asked, or `unasked` says what
-   that is worth. What a hook said before about the call still counts.
+   that is worth. What a hook said before about the call still counts, but for an ALLOW.
 3. A call is one event to whoever counts, however many policies were asked about it; it is told by its answer.
 """
 
@@ -14,7 +14,7 @@ from wasmguard import wire
 from wasmguard.agents import sdk
 from wasmguard.decision import OURSELVES, Effect
 from wasmguard.errors import EventError
-from wasmguard.serve.permission import Asked, Permission, settled, unattended
+from wasmguard.serve.permission import Asked, Permission, settled, still, unattended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def answered(raw: bytes, most: int, decide: Deciding | None) -> tuple[dict[str, 
         return heard[-1]
 
     if decide is None:
-        permission = Permission(effect=call.least if call.judged else Effect.PASS, message=OFF)
+        permission = Permission(effect=still(call.least) if call.judged else Effect.PASS, message=OFF)
     else:
         asked = Asked(tool=call.tool, input=call.input, fields=call.fields)
         permission = settled(decided, asked, judged=call.judged, least=call.least)

@@ -49,6 +49,10 @@ FALLBACK = (
     b'"permissionDecisionReason":"wasmguard could not decide: reinstall it, or run '
     b'`wasmguard uninstall claude-code`"}}\n'
 )
+OUTPUT = b'"hook_event_name":"PostToolUse"'
+_WHY = b'"wasmguard could not judge this output: reinstall it, or run `wasmguard uninstall claude-code`"'
+ENDED = b'{"continue":false,"stopReason":%b,"decision":"block","reason":%b}\n' % (_WHY, _WHY)
+"""For an output that may not be shown: the run ends before the model reads it."""
 
 
 class _Refused(Exception):
@@ -77,7 +81,7 @@ def main(arguments: Sequence[str], event: bytes | None = None, socket: str | Non
                 reply, child = _supervised(lambda: _decided(told, bytes(raw)), out)
         except BaseException as error:  # noqa: BLE001  # every way out of here needs an answer
             _hurry()
-            reply = _refusal(raw, _why(error))
+            reply = _refusal(told, raw, _why(error))
         _finish(out, raw, reply, told, child)
     finally:
         os._exit(BLOCKED)  # a second failure, such as a signal while refusing
@@ -256,16 +260,22 @@ def _leave() -> None:
     leave()
 
 
-def _refusal(raw: bytearray, why: str) -> Reply:
-    """What to print when there is no decision: the event's own form of deny, or `{}` where nothing can be stopped."""
-    try:
-        from wasmguard.serve.answer import refusal
+def _refusal(arguments: Sequence[str], raw: bytearray, why: str) -> Reply:
+    """What to print when there is no decision: the event's own form of deny, or `{}` where nothing can be stopped.
 
-        return refusal(bytes(raw), why)
+    A tool's output that might hold what a policy takes out is withheld. If nobody can say whether there is one, the run
+    ends before the model reads it.
+    """
+    try:
+        from wasmguard.serve.answer import refused
+
+        return refused(arguments, bytes(raw), why)
     except BaseException as error:  # noqa: BLE001  # our own installation is broken, or there is no time
         stop = any(b'"hook_event_name":"%b"' % name in raw for name in STOPS)
         if stop and b'"tool_name"' not in raw:  # a tool input could contain that text
             return ANSWERED, NOTHING, b""
+        if OUTPUT in raw and raw.count(OUTPUT[:17]) == 1:  # a tool input could have that key
+            return ANSWERED, ENDED, b""
         repair = "reinstall it, or run `wasmguard uninstall claude-code`"
         broken = "" if isinstance(error, _Refused) else f": and its installation is broken: {repair}"
         return BLOCKED, FALLBACK, f"wasmguard: {why}{broken}\n".encode()
@@ -277,7 +287,9 @@ def _finish(out: int, raw: bytearray, reply: Reply, arguments: Sequence[str], ch
         _write(out, answer)
     except BaseException:  # noqa: BLE001  # an answer that nobody can read is no answer
         _hurry()
-        _, answer, complaint = _refusal(raw, "its answer cannot be written to standard output: give it a pipe")
+        _, answer, complaint = _refusal(
+            arguments, raw, "its answer cannot be written to standard output: give it a pipe"
+        )
         code = ANSWERED if answer == NOTHING else BLOCKED  # where nothing can be stopped, silence says the same
     try:
         _write(2, complaint)

@@ -6,7 +6,9 @@ Who is answered, in this order:
 2. `Host` names this port on this machine; else a name was rebound to it: 421.
 3. `Origin` and `Sec-Fetch-*` come from browsers, where any page may send: 403. No answer carries a CORS header.
 4. Who does not show the token learns nothing but that: 401.
-5. The path: 404, 405. Then the kind, the length and the place of the event: 415, 411, 501, 413, 417, 400.
+5. The path: 404, 405. Then the kind, the length and the place of the event: 415, 411, 501, 413, 417, 400. An event is
+   too long here if a hook would not read it; to one over `limits.event` the answer is 200 and a refusal, because a
+   status leaves an output that has to be withheld as it is.
 
 How:
 
@@ -20,7 +22,7 @@ How:
 
 from __future__ import annotations
 
-from wasmguard import bearer, wire
+from wasmguard import bearer, link, wire
 from wasmguard.link import ANSWERED, BLOCKED, ELSEWHERE, EVENT, PIECE, STATUS
 from wasmguard.serve import http_head
 from wasmguard.serve.http_head import BROWSERS, LARGEST, Refused
@@ -69,7 +71,8 @@ class HttpTalk:
     """One connection (`serve.talk.Talk`)."""
 
     def __init__(self, token: str, port: int, most: Callable[[], int]) -> None:
-        """Agents show *token* and call this machine's *port*; *most* says how many bytes of an event are taken."""
+        """Agents show *token* and call this machine's *port*; *most* says how many bytes of a callback's question are
+        taken."""
         self.out, self.over, self.need = bytearray(), False, 0
         self._token, self._most = token, most
         self._hosts = frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost", "[::1]"))
@@ -157,7 +160,8 @@ class HttpTalk:
         if method != wanted:
             raise Refused(405, f"only {wanted.decode()} works here", b"Allow: " + wanted)
         posted = method == b"POST"
-        length = http_head.length_of_event(headers, self._most) if posted else http_head.no_body(headers)
+        most = self._most if kind == PERMISSION else _largest_event
+        length = http_head.length_of_event(headers, most) if posted else http_head.no_body(headers)
         expected = headers.get(b"expect")
         if expected is not None and expected.lower() != b"100-continue":
             raise Refused(417, "only `100-continue` can be expected")
@@ -177,6 +181,11 @@ class HttpTalk:
         """Close when all is sent; what comes from now on is dropped."""
         self.over, self.need, self._coming, self._looked = True, 0, None, 0
         self._in.clear()
+
+
+def _largest_event() -> int:
+    """As from a hook: who decides says no to an event over the limit, in its own form (rule 5)."""
+    return link.LARGEST
 
 
 def _is_object(answer: bytes) -> bool:

@@ -3,7 +3,9 @@
 An SDK asks its host only what its own rules did not settle, so the answer is a yes or a no, not an opinion:
 
 1. The policies on PreToolUse are asked first, unless a hook of ours has asked them about this very call (*judged*). A
-   rewrite of theirs is the input from here on.
+   rewrite of theirs is the input from here on. Their ALLOW answers the question only where no hook of ours was asked
+   (not even about another input, *hooked*): a hook's ALLOW did not spare it, so the owner's own rules want somebody
+   asked, and it counts as PASS (`still`).
 2. Then those on PermissionRequest, about that input. They cannot rewrite it: that is a DENY, never dropped in silence.
 3. The strictest of both counts, and a DENY ends the asking. What the hook said is passed on as *least*; not knowing it
    counts as ASK, since a PermissionRequest's ALLOW must not undo a PreToolUse's ASK.
@@ -67,16 +69,19 @@ class Permission(Value):
     """With DENY: stop the whole run."""
 
 
-def steps(asked: Asked, *, judged: bool = False, least: Effect = Effect.ASK) -> Steps:
+def steps(asked: Asked, *, judged: bool = False, least: Effect = Effect.ASK, hooked: bool = False) -> Steps:
     """The events to decide, one after the other; the answer to each `yield` is its decision.
 
     With *judged* the policies on PreToolUse have been asked about exactly this input, and *least* is what they said.
+    With *hooked* they have been asked about this call, whatever its input was.
     """
-    pre = None
+    pre, least = None, still(least)
     if not judged:
         least, pre = Effect.PASS, (yield _event(asked, "PreToolUse", without=_REQUEST_ONLY))
         if pre.effect is Effect.DENY:
             return _denied(pre.reason, pre.interrupt)
+        if hooked and pre.effect is Effect.ALLOW:
+            pre = pre.replaced(effect=Effect.PASS, because=())
     changed = pre.rewrite if pre else None
     final = asked if changed is None else asked.replaced(input=changed)
     request = yield _event(final, "PermissionRequest", without=_CALL_ONLY)
@@ -88,15 +93,21 @@ def steps(asked: Asked, *, judged: bool = False, least: Effect = Effect.ASK) -> 
     return _together(least, [d for d in (pre, request) if d is not None], changed)
 
 
+def still(said: Effect) -> Effect:
+    """What a hook of ours *said* about a call, as far as it counts when the client asks all the same (rule 1)."""
+    return Effect.PASS if said is Effect.ALLOW else said
+
+
 def settled(
     decide: Callable[[Mapping[str, Any]], Decision],
     asked: Asked,
     *,
     judged: bool = False,
     least: Effect = Effect.ASK,
+    hooked: bool = False,
 ) -> Permission:
     """What *asked* comes to, each event decided by *decide* (`Guard.decide`). Raises only what *decide* raises."""
-    asking = steps(asked, judged=judged, least=least)
+    asking = steps(asked, judged=judged, least=least, hooked=hooked)
     decision: Any = None  # what starts a generator
     while True:
         try:

@@ -1,7 +1,8 @@
 """One callback for each event of the Claude Agent SDK: the event in, the client's answer out, whatever happens.
 
 1. A callback never raises, never returns None nor anything that the client would drop: what goes wrong is a refusal in
-   the event's own form (`agents.claude.refusal`). `on_failure="block"` and the client's timeout lie below as a net.
+   the event's own form (`agents.claude.refusal`, `serve.hidden`). `on_failure="block"` and the client's timeout
+   lie below as a net.
 2. Being cancelled is not a failure: the session or the call is gone, and nobody waits for an answer. It goes through.
 3. On `sdk_theirs.FOLDED` the program's own hooks come first, then the policies, about what those left. A deny of theirs
    on a tool's gate ends the asking: what does not happen is not counted.
@@ -21,7 +22,8 @@ from wasmguard.agents import claude
 from wasmguard.agents.claude_old import Understood
 from wasmguard.decision import Effect, refused, settle
 from wasmguard.errors import EventError
-from wasmguard.event import TOOL_GATES, Event
+from wasmguard.event import OUTPUTS, TOOL_GATES, Event
+from wasmguard.serve import hidden
 from wasmguard.serve.permission import Asked, Permission, steps
 from wasmguard.serve.sdk_theirs import beside, joined
 from wasmguard.text import one_line
@@ -60,6 +62,18 @@ class Policies:
         if breathe is not None:
             await breathe()
 
+    async def read(self, payload: Any) -> Event:
+        """The event in *payload*; a large one is read while the event loop goes on.
+
+        Raises:
+            EventError: if there is none.
+        """
+        read: Any = getattr(self.guard, "read", None)
+        if read is None:
+            return claude.from_mapping(payload, time=time_ns() // 1_000_000)
+        event: Event = await read(payload)
+        return event
+
     async def decided(self, event: Event) -> Decision:
         """What may happen next. Raises nothing but `CancelledError`."""
         try:
@@ -88,10 +102,11 @@ class Policies:
 
     async def asked(self, asked: Asked) -> Permission:
         """What may happen with a call, by `serve.permission`."""
-        said = self.calls.effect(asked.fields.get("tool_use_id"), asked.tool, asked.input)
+        call = asked.fields.get("tool_use_id")
+        said = self.calls.effect(call, asked.tool, asked.input)
         # An ALLOW that did not spare the question has not answered it: the owner's own rules want somebody asked.
         least = Effect.PASS if said is None or said is Effect.ALLOW else said
-        asking = steps(asked, judged=said is not None, least=least)
+        asking = steps(asked, judged=said is not None, least=least, hooked=self.calls.knows(call))
         decision: Any = None  # what starts a generator
         while True:
             try:
@@ -99,7 +114,7 @@ class Policies:
             except StopIteration as end:
                 permission: Permission = end.value
                 return permission
-            decision = await self.decided(claude.from_mapping(said_event, time=time_ns() // 1_000_000))
+            decision = await self.decided(await self.read(said_event))
 
 
 class OnEvent:
@@ -114,18 +129,26 @@ class OnEvent:
         """The answer to one event, in the client's words (rules 1 and 2)."""
         try:
             await self._policies.breathe()
-            event = claude.from_mapping(given, time=time_ns() // 1_000_000)
+            event = await self._policies.read(given)
             if event.name != self._name:
-                return claude.refusal(self._name, f"asked about {one_line(event.name, 60)} on {self._name}")
+                return self._refusal(given, f"asked about {one_line(event.name, 60)} on {self._name}")
             return await self._answer(event, call, context)
         except EventError as error:
-            return claude.refusal(self._name, f"wasmguard: {error}")
+            return self._refusal(given, f"wasmguard: {error}")
         except asyncio.CancelledError:
             if cancelled():
                 raise
-            return claude.refusal(self._name, "wasmguard: the deciding was cancelled, and not by this session")
+            return self._refusal(given, "wasmguard: the deciding was cancelled, and not by this session")
         except Exception as error:  # noqa: BLE001  # a bug of ours must not let a tool run
-            return claude.refusal(self._name, f"wasmguard: {bug(error)}")
+            return self._refusal(given, f"wasmguard: {bug(error)}")
+
+    def _refusal(self, given: Any, why: str) -> dict[str, Any]:
+        """The answer when there is no decision about what was *given*."""
+        if self._name not in OUTPUTS:
+            return claude.refusal(self._name, why)
+        return hidden.answer(
+            self._name, given, why, getattr(self._policies.guard, "may_rewrite_output", hidden.nobody_knows)
+        )
 
     async def _answer(self, event: Event, call: str | None, context: Any) -> dict[str, Any]:
         if not self._theirs:

@@ -4,7 +4,9 @@ The client asks all hooks of an event at the same time, each about the original 
 that is last finished counts. So a rewrite of a hook beside ours would slip past the policies. On the events where that
 can happen (`FOLDED`) the program's hooks are not given to the client: ours asks them, then the policies.
 
-1. A matcher means what it means to the client (`wasmguard.matcher`); one that nobody can read is refused at once.
+1. A matcher means what it means to the client (`wasmguard.matcher`); one that nobody can read is refused at once. It
+   also means a tool by another of its names (`event.OTHER_NAMES`): `Task` asks about an Agent. Who is asked about a
+   Monitor as `Bash` is shown a Bash with its command; what it rewrites of that goes back into the Monitor.
 2. All that match are asked in their order, each about the original, as they are used to; each has the timeout of its
    matcher.
 3. Their answers are read in the words of today and of older SDKs (`wasmguard.agents.claude_old`). One that raises,
@@ -27,6 +29,7 @@ from wasmguard.agents.claude_old import Understood, understood
 from wasmguard.agents.interface import copied
 from wasmguard.decision import Effect
 from wasmguard.errors import ConfigError
+from wasmguard.event import OTHER_NAMES, TOOL_GATES
 from wasmguard.text import one_line
 
 if TYPE_CHECKING:
@@ -42,6 +45,18 @@ if TYPE_CHECKING:
 
 FOLDED = frozenset({"PreToolUse", "PermissionRequest", "PostToolUse"})
 """Events where an answer replaces something, so that the last one would win over ours."""
+
+_ACTIONS = {
+    **dict.fromkeys(
+        ("comments", "reply", "resolve", "watch", "unwatch", "status", "resume_replies"), "ArtifactComments"
+    ),
+    **dict.fromkeys(("read_db", "write_db"), "ArtifactData"),
+    **dict.fromkeys(("verify", "preview"), "ArtifactCheck"),
+}
+"""What an Artifact is to the client's matchers, by its `action` (Claude Code 2.1.330)."""
+
+_NEGATED = ("(?!", "(?<!", "[^")
+"""An expression with one of these means a Monitor as `Bash` only where it says `Bash`."""
 
 UNSAID = 60.0
 """Seconds that the client gives to hooks whose matcher names no timeout."""
@@ -72,19 +87,54 @@ class Theirs:
 
     async def say(self, event: Event, call: str | None, context: Any) -> Understood:
         """What they answer to *event*, as one."""
-        asked = [hook for hook in self._hooks if matchers.matches(hook[0], event.tool or "")]
-        return _together([await self._answer(hook, seconds, event, call, context) for _, hook, seconds in asked])
+        shown = [(hook, seconds, _shown(matcher, event)) for matcher, hook, seconds in self._hooks]
+        asked = [(hook, seconds, told) for hook, seconds, told in shown if told is not None]
+        return _together([await self._answer(*one, event, call, context) for one in asked])
 
-    async def _answer(self, hook: Callback, seconds: float, event: Event, call: str | None, context: Any) -> Understood:
+    async def _answer(  # noqa: PLR0913, PLR0917  # a hook, what it is shown, and what it is about
+        self, hook: Callback, seconds: float, shown: dict[str, Any], event: Event, call: str | None, context: Any
+    ) -> Understood:
         try:
             async with asyncio.timeout(seconds):
-                said = hook(copied(event.fields), call, context)
+                said = hook(copied(shown), call, context)
                 answer = await said if isawaitable(said) else _Nothing
-            return understood(self._event_name, copied(answer) if isinstance(answer, dict) else answer)
+            found = understood(self._event_name, copied(answer) if isinstance(answer, dict) else answer)
+            return found if shown.get("tool_name") == event.tool else _carried_back(found, event)
         except TimeoutError:
             return _failed(f"said nothing for {seconds:g} s")
         except Exception as error:  # noqa: BLE001  # whatever a program raises: it has not agreed
             return _failed(f"raised {type(error).__name__}: {one_line(str(error), 200)}")
+
+
+def _shown(matcher: str, event: Event) -> dict[str, Any] | None:
+    """What a hook with *matcher* is shown of *event*, as the client does; None if it is not asked."""
+    if any(matchers.matches(matcher, name) for name in (event.tool or "", *_former(event))):
+        return dict(event.fields)
+    command = event.input.get("command")
+    if event.tool != "Monitor" or event.name not in TOOL_GATES or type(command) is not str or not command:
+        return None
+    negated = any(mark in matcher for mark in _NEGATED) and "Bash" not in matcher
+    if negated or not matchers.matches(matcher, "Bash"):
+        return None
+    described = {key: event.input[key] for key in ("command", "description") if type(event.input.get(key)) is str}
+    return {**event.fields, "tool_name": "Bash", "tool_input": described}
+
+
+def _former(event: Event) -> tuple[str, ...]:
+    """The other names of its tool, under which it is shown as it is."""
+    if event.tool == "Artifact":
+        action = event.input.get("action")
+        return (_ACTIONS[action],) if type(action) is str and action in _ACTIONS else ()
+    return () if event.tool == "Monitor" else OTHER_NAMES.get(event.tool or "", ())
+
+
+def _carried_back(said: Understood, event: Event) -> Understood:
+    """What was *said* about a Monitor by who was shown a Bash."""
+    if said.rewrite is None:
+        return said
+    if type(said.rewrite.get("command")) is not str:
+        return _failed("rewrote a command away")
+    return said.replaced(rewrite={**event.input, **said.rewrite})
 
 
 class _Nothing:

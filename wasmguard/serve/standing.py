@@ -20,6 +20,7 @@ from wasmguard.errors import PlanStale, WasmguardError
 from wasmguard.guard import Guard
 from wasmguard.serve import callback
 from wasmguard.serve.answer import ANSWERED, PASSED, parsed_event, refusal, unjudged
+from wasmguard.serve.hidden import nobody_knows
 from wasmguard.text import one_line
 from wasmguard.value import Value
 
@@ -140,7 +141,7 @@ class Standing:
         try:
             return unjudged(self._guard, raw, why)
         except Exception:  # noqa: BLE001  # what went wrong may do so again
-            return refusal(raw, why)
+            return refusal(raw, why, nobody_knows)
 
     def _permitted(self, raw: bytes, context: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
         off = switch.off_until(self._mark) is not None

@@ -29,6 +29,7 @@ const WORDS = new Set([
   ...["store_kind", "media_type", "mediaType"],
 ]);
 const WORD = /^(?:[A-Za-z_-]{1,24}|base64)$/; // a secret has digits, or is longer
+const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/; // a key of a tool's own; any other one is text too
 /** A PNG of one point: a picture that is none spoils the rest of the session. */
 const POINT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 const [PICTURE, PNG] = ["image/", "image/png"];
@@ -79,7 +80,7 @@ export function refusal(event, why) {
   if (name === "PermissionRequest") return specific(name, { decision: { behavior: "deny", message: why } });
   if (BLOCKED.has(name)) return { decision: "block", reason: why, ...(name === SPEAKS ? { systemMessage: why } : {}) };
   if (name === "PostToolUse") {
-    const withheld = specific(name, { updatedToolOutput: withhold(event.tool_response) });
+    const withheld = specific(name, { updatedToolOutput: withhold(event.tool_response, event.tool_name) });
     return { decision: "block", reason: why, ...withheld };
   }
   if (EVENTS.includes(name) && !PERMITTED.has(name)) return {};
@@ -87,18 +88,31 @@ export function refusal(event, why) {
   return specific(PERMITTED.has(name) ? name : "PreToolUse", denied);
 }
 
-/** *value* with every text and picture in it replaced, in its shape (`wasmguard/guest/outputs.py`, `withheld`). */
-export function withhold(value) {
+/**
+ * *value*, which *tool* gave back, with every text and picture in it replaced (`wasmguard/guest/outputs.py`,
+ * `withheld`): in its shape, but for tools of MCP servers, where the client takes any.
+ */
+export function withhold(value, tool = undefined) {
+  if (value !== null && value !== undefined && typeof tool === "string" && tool.startsWith("mcp__")) {
+    return Array.isArray(value) ? [{ type: "text", text: NOTICE }] : NOTICE;
+  }
+  return emptied(value);
+}
+
+function emptied(value) {
   if (typeof value === "string") return NOTICE;
-  if (Array.isArray(value)) return value.map(withhold);
+  if (Array.isArray(value)) return value.map(emptied);
   if (!isObject(value)) return value;
   const pictured = Object.values(value).some((item) => typeof item === "string" && item.startsWith(PICTURE));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, held(key, item, pictured)]));
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([key, item], at) => [NAME.test(key) ? key : `${NOTICE} ${at}`, held(key, item, pictured)]),
+  );
 }
 
 /** What is left of *value*, which stands under *key* in an object that may be a picture. */
 function held(key, value, pictured) {
-  if (typeof value !== "string") return withhold(value);
+  if (typeof value !== "string") return emptied(value);
   if (pictured && (key === "base64" || key === "data")) return POINT;
   if (pictured && value.startsWith(PICTURE)) return PNG;
   return WORDS.has(key) && WORD.test(value) ? value : NOTICE;

@@ -10,13 +10,36 @@
 // 4. an input that they change on PermissionRequest is another call, and the daemon is asked about it.
 //
 // A matcher means what it means to the client: names with `|`, else a regular expression that is not anchored; one that
-// is wrong never matches.
+// is wrong never matches. It also means a tool by a name that it had before, and a Monitor as `Bash`: such a hook is
+// shown a Bash with the same command, and what it rewrites goes back into the Monitor.
 
 import { refusal } from "./answers.js";
 import { isObject, said } from "./daemon.js";
 
 const PATIENCE = 60; // seconds for a hook that does not say how long it takes
 const RANKS = ["pass", "allow", "ask", "defer", "deny"];
+const OTHER_NAMES = {
+  // Of Claude Code 2.1.330.
+  Agent: ["Task"],
+  TaskStop: ["KillShell", "KillBash"],
+  ListAgents: ["ListPeers"],
+  SendUserMessage: ["Brief"],
+  ListMcpResourcesTool: ["ListMcpResources"],
+  ReadMcpResourceTool: ["ReadMcpResource"],
+  ReadMcpResourceDirTool: ["ReadMcpResourceDir"],
+  SetGoal: ["ProposeGoal"],
+  REPL: ["Eval"],
+  ArtifactComments: ["Artifact"],
+  ArtifactData: ["Artifact"],
+  ArtifactCheck: ["Artifact"],
+};
+const ARTIFACTS = {
+  ArtifactComments: ["comments", "reply", "resolve", "watch", "unwatch", "status", "resume_replies"],
+  ArtifactData: ["read_db", "write_db"],
+  ArtifactCheck: ["verify", "preview"],
+};
+const SHELL_GATES = ["PreToolUse", "PermissionRequest"];
+const NEGATED = /\(\?<?!|\[\^/; // such an expression means a Monitor only where it says `Bash`
 const OUTPUTS = ["updatedToolOutput", "updatedMCPToolOutput"];
 
 /** One group for `PreToolUse`: the callbacks of *groups*, then *ours*. */
@@ -93,9 +116,48 @@ function one(groups, own, hook) {
 /** What the callbacks that are meant answer, one after the other; `failed` says why there is none. */
 async function* asked(groups, current, id, options) {
   for (const { matcher, hooks, timeout = PATIENCE } of groups) {
-    for (const hook of matches(matcher, current().tool_name ?? "") ? hooks : []) {
-      yield await within(timeout, () => hook(structuredClone(current()), id, options));
+    for (const hook of hooks) {
+      const event = current();
+      const given = shown(matcher, event);
+      const answer = given && (await within(timeout, () => hook(structuredClone(given), id, options)));
+      if (given) yield given.tool_name === event.tool_name ? answer : carriedBack(answer, event);
     }
+  }
+}
+
+/** What a hook with *matcher* is shown of *event*, or undefined if it is not asked. */
+export function shown(matcher, event) {
+  const { hook_event_name: name, tool_name: tool = "", tool_input: input } = event;
+  const former = Object.hasOwn(OTHER_NAMES, tool) ? OTHER_NAMES[tool] : [];
+  const acting = tool === "Artifact" ? Object.keys(ARTIFACTS).filter((as) => ARTIFACTS[as].includes(input?.action)) : [];
+  if ([tool, ...former, ...acting].some((one) => matches(matcher, one))) return event;
+  if (tool !== "Monitor" || !SHELL_GATES.includes(name)) return undefined;
+  const { command, description } = input ?? {};
+  if (typeof command !== "string" || !command || !matches(matcher, "Bash")) return undefined;
+  if (NEGATED.test(matcher) && !matcher.includes("Bash")) return undefined;
+  const about = typeof description === "string" ? { command, description } : { command };
+  return { ...event, tool_name: "Bash", tool_input: about };
+}
+
+/** What was answered about a Monitor by who was shown a Bash. */
+function carriedBack(answer, event) {
+  const back = (input) => {
+    if (typeof input?.command !== "string") throw new Error("a hook rewrote a command away");
+    return { ...event.tool_input, ...input };
+  };
+  const carried = (part) =>
+    Object.fromEntries(
+      Object.entries(part).map(([key, value]) =>
+        ["updatedInput", "modifiedInput"].includes(key) && value != null ? [key, back(value)] : [key, value],
+      ),
+    );
+  try {
+    const specific = isObject(answer.hookSpecificOutput) ? answer.hookSpecificOutput : undefined;
+    if (!specific) return carried(answer);
+    const decision = isObject(specific.decision) ? { decision: carried(specific.decision) } : {};
+    return { ...carried(answer), hookSpecificOutput: { ...carried(specific), ...decision } };
+  } catch (error) {
+    return { failed: `wasmguard: ${said(error)}` };
   }
 }
 

@@ -1,7 +1,10 @@
 // What our PreToolUse hook said about a call, until the SDK asks `canUseTool` about the same one.
 //
 // `canUseTool` is told neither the session nor the folder; the hook is. And policies that were asked about a call need
-// not be asked again (some count): but only about the same id and tool, and exactly the input as the hook left it.
+// not be asked again (some count): but only about the same id and tool, and exactly the input as the hook left it. Of that
+// only a digest is kept: a call that a human denies never ends, and may be a large one.
+
+import { createHash } from "node:crypto";
 
 const MOST = 1_000; // calls that are remembered; most are asked about at once, or never
 
@@ -16,7 +19,7 @@ export class Judged {
       return;
     if (said.permissionDecision === "deny") return;
     if (this.#calls.size >= MOST) this.#calls.delete(this.#calls.keys().next().value);
-    const input = canonical(said.updatedInput ?? event.tool_input);
+    const input = digest(said.updatedInput ?? event.tool_input);
     this.#calls.set(id, { tool: event.tool_name, input, said: said.permissionDecision ?? "pass", about: about(event) });
   }
 
@@ -24,7 +27,7 @@ export class Judged {
   of(id, tool, input) {
     const call = this.#calls.get(id);
     if (!call || call.tool !== tool) return {};
-    return call.input === canonical(input) ? { about: call.about, judged: call.said } : { about: call.about };
+    return call.input === digest(input) ? { about: call.about, judged: call.said } : { about: call.about };
   }
 }
 
@@ -44,6 +47,12 @@ export function about(event) {
 /** Whether *one* and *other* are the same JSON, whatever the order of keys. */
 export function same(one, other) {
   return canonical(one) === canonical(other);
+}
+
+function digest(value) {
+  return createHash("sha256")
+    .update(canonical(value) ?? "")
+    .digest("base64");
 }
 
 function canonical(value) {

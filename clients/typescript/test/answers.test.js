@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVENTS, connect } from "../src/index.js";
-import { matches } from "../src/folded.js";
+import { matches, shown } from "../src/folded.js";
 import { TOKEN, answer, server } from "./hostile.js";
 
 const HOOK = "/v1/hook/claude-code";
@@ -433,4 +433,44 @@ test("a matcher means what it means to the client", () => {
     assert.ok(matches(matcher, "Write"), matcher);
   for (const matcher of ["write", "Writ", "Edit", "Write2", "Wr[", "(?i)write", "^rite"])
     assert.ok(!matches(matcher, "Write"), matcher);
+});
+
+const MONITOR = { tool_name: "Monitor", tool_input: { command: "ls", description: "d", timeout_ms: 1 } };
+
+test("a matcher means a tool by its other names too", () => {
+  const event = (tool_name, tool_input = {}) => ({ ...WRITE, tool_name, tool_input });
+  for (const [matcher, tool, input] of [
+    ["Task", "Agent"],
+    ["^Task$", "Agent"],
+    ["KillShell", "TaskStop"],
+    ["Artifact", "ArtifactData"],
+    ["ArtifactData", "Artifact", { action: "read_db" }],
+  ])
+    assert.equal(shown(matcher, event(tool, input))?.tool_name, tool, matcher);
+  for (const [matcher, tool, input] of [
+    ["Task", "TaskCreate"],
+    ["ArtifactData", "Artifact", { action: "reply" }],
+    ["Bash", "PowerShell", { command: "ls" }],
+    ["Bash", "Monitor", { command: "" }],
+    ["^(?!Monitor)", "Monitor", { command: "ls" }],
+    ["Task", "constructor"],
+  ])
+    assert.equal(shown(matcher, event(tool, input)), undefined, matcher);
+  assert.equal(shown("Bash", { ...WRITE, ...MONITOR, hook_event_name: "PostToolUse" }), undefined);
+});
+
+test("who is asked about Bash is shown a Monitor as one, and what it rewrites goes back", async (t) => {
+  const seen = [];
+  const theirs = (updatedInput) => ({
+    matcher: "Bash",
+    hooks: [(event) => (seen.push([event.tool_name, event.tool_input]), pre({ updatedInput }))],
+  });
+  const event = { ...WRITE, ...MONITOR };
+  const { said } = await folded(t, [theirs({ command: "true" })], () => ({}), event);
+  assert.deepEqual(seen, [["Bash", { command: "ls", description: "d" }]]);
+  assert.deepEqual(said.hookSpecificOutput.updatedInput, { ...MONITOR.tool_input, command: "true" });
+  for (const wrong of [{}, { command: 1 }]) {
+    const denied = (await folded(t, [theirs(wrong)], () => ({}), event)).said;
+    assert.equal(denied.hookSpecificOutput.permissionDecision, "deny");
+  }
 });
