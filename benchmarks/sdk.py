@@ -18,6 +18,8 @@ Then 1,000 begin at the same time on one loop: how long they all take, and the l
 sleeps a millisecond at a time had to wait for its turn: with nothing else to do, beside 1,000 tasks that only take
 three turns each, which is what any such crowd costs a loop, and beside the decisions. `at work` is the
 processor time that the loop's thread took meanwhile: on a machine that others use too, the rest of a wait is theirs.
+
+At last one large event at a time, the same way: they are read, protected from and encoded by a thread.
 """
 
 import asyncio
@@ -158,6 +160,27 @@ async def together(guards: list[Asked], rounds: int) -> None:
         print(f"{name:24}{cells}")
 
 
+LARGE = {
+    "100,000 numbers": ("mcp__a__b", {"x": list(range(100_000))}),
+    "60 KB of commands": ("Bash", {"command": "echo " + "a/b " * 15_000}),
+    "2,000 paths": ("mcp__a__b", {"x": [f"/a/b{n}/c" for n in range(1_999)]}),
+    "2,000 paths upwards": ("mcp__a__b", {"x": ["../x/" * 400 + str(n) for n in range(1_999)]}),
+    "10 MB of content": ("Write", {"file_path": "/x", "content": "a" * 10_000_000}),
+}
+
+
+async def large(guards: list[Asked], rounds: int) -> None:
+    """One large event at a time. What is refused is refused for its size."""
+    print(f"\none large event, {rounds} times: median/max in milliseconds")
+    print(f"{'':32}{'all':>16}{'longest wait':>16}{'at work':>16}")
+    for asked in guards:
+        for name, (tool, tool_input) in LARGE.items():
+            event = recorded() | {"tool_name": tool, "tool_input": tool_input}
+            found = [await held_up(partial(asked.hook, event, "t", {"signal": None})) for _ in range(rounds)]
+            cells = "".join(f"{statistics.median(one):9.1f}/{max(one):6.1f}" for one in zip(*found, strict=True))
+            print(f"{asked.isolation + ', ' + name:32}{cells}")
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
     print(f"{rounds} decisions each, median/min in microseconds")
@@ -167,6 +190,7 @@ def main() -> None:
         gc.collect()
         asyncio.run(alone(guards, rounds))
         asyncio.run(together(guards, max(5, rounds // 200)))
+        asyncio.run(large(guards, max(5, rounds // 200)))
         for asked in guards:
             asked.guard.close()
     for why in dict.fromkeys(DENIED):

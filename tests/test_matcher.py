@@ -1,5 +1,7 @@
 """Matchers: the rules of the agent's own, but what cannot be read is an error."""
 
+from time import thread_time
+
 import pytest
 
 from wasmguard.matcher import LONGEST, check, matches
@@ -41,3 +43,29 @@ def test_a_name_that_is_no_tools_is_matched_by_everything():
     assert matches("^(a+)+$", "a" * LONGEST + "b")
     assert matches("Write", "x" * (LONGEST + 1))
     assert not matches("Write", "x" * LONGEST)
+
+
+ENDLESS = [
+    *(r"^mcp__(\w+_?)+__delete$", r"^(mcp__)?([a-z]+_?)*$", "(a|a)*b", "(a+)+", r"(\w{1,8}){1,8}x$", "(?=(a+)+b)"),
+    *("(a?){40}a{40}", "(?>a+)*b", "(.*)(?(1)(aa|a)+|b)", "(?m)^.*.*.*x", "a{,200}a{,200}a{,200}x$"),
+    *(r"\w*\w*\w*\w*x$", "(((a?){60}){60}){60}"),
+]
+TAKEN = [
+    *("^mcp__.*__.*_.*$", "mcp__.*__write.*", "^mcp__(github|jira)__(create|delete)_.*", r"^\w*\w*\w*x$", "(?i)write"),
+    *("^(?!mcp__).*", "^(Write|Edit|MultiEdit)$", ".*", "a{2,}", "(ab)+", r"(?:Bash|Write)\Z"),
+]
+
+
+@pytest.mark.parametrize("matcher", ENDLESS)
+def test_what_a_name_could_make_run_for_hours_is_an_error(matcher):
+    with pytest.raises(ValueError, match="ways to match"):
+        check(matcher)
+
+
+@pytest.mark.parametrize("matcher", TAKEN)
+def test_what_is_taken_takes_a_moment_on_any_name(matcher):
+    check(matcher)
+    for name in ("_" * LONGEST, "a" * (LONGEST - 1) + "!", "mcp__" * 25):
+        begun = thread_time()
+        matches(matcher, name)
+        assert thread_time() - begun < 1

@@ -9,7 +9,8 @@ import weakref
 import pytest
 
 from wasmguard import soon
-from wasmguard.decision import Effect, Verdict, settle
+from wasmguard.decision import Effect, Verdict, refused, settle
+from wasmguard.errors import EventError
 from wasmguard.soon import AT_ONCE, Soon
 
 PASSED = settle([Verdict(policy="p")])
@@ -30,6 +31,9 @@ class Guard:
             pass
         self.order.append(event)
         return self.at_once
+
+    def unjudged(self, event, why):
+        return refused(why).replaced(output="withheld" if event == {"secret": True} else None)
 
     def decide(self, _event, _environ=None):
         self.threads.add(threading.current_thread().name)
@@ -137,3 +141,101 @@ def test_one_guard_serves_many_loops_and_keeps_none_alive():
         assert run(decide()) is PASSED
     gc.collect()
     assert [loop() for loop in loops] == [None] * 3
+
+
+class NoThreads:
+    """What a program has that may start no thread."""
+
+    def submit(self, *_given):
+        raise RuntimeError("can't start new thread")
+
+    def shutdown(self, **_how):
+        pass
+
+
+def test_where_no_thread_can_be_started_the_output_is_withheld_and_the_cause_is_told():
+    async def decide():
+        made = Soon(Guard(at_once=None))
+        made._threads = NoThreads()
+        said = await made.decided({"secret": True})
+        made.close()
+        return said, await made.decided({"secret": True})
+
+    threadless, closed = run(decide())
+    assert threadless.effect is closed.effect is Effect.DENY
+    assert threadless.output == closed.output == "withheld"
+    assert "can't start new thread" in threadless.reason
+    assert "closed" not in threadless.reason
+    assert "the guard is closed" in closed.reason
+
+
+def test_one_processor_is_left_to_the_loop():
+    assert max(2, soon.PROCESSORS - 1) == soon.THREADS
+
+
+LARGE = {"hook_event_name": "PreToolUse", "tool_name": "X", "tool_input": {"x": ["y"] * 50_000}}
+
+
+def test_a_large_event_is_read_while_the_loop_goes_on(monkeypatch):
+    begun, release, read = threading.Event(), threading.Event(), soon.claude.from_mapping
+
+    def slow(payload, *, time=0):
+        begun.set()
+        assert release.wait(20)
+        return read(payload, time=time)
+
+    monkeypatch.setattr(soon.claude, "from_mapping", slow)
+
+    async def ask():
+        reading = asyncio.ensure_future(Soon(Guard()).read(LARGE))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        assert not reading.done()
+        release.set()
+        return await reading
+
+    event = run(ask())
+    assert event.tool == "X"
+    assert event.input == LARGE["tool_input"]
+
+
+def test_hostile_guests_do_not_hold_up_the_reading():
+    guard = Guard(at_once=None)
+
+    async def ask():
+        made = Soon(guard)
+        deciding = [asyncio.ensure_future(made.decided({})) for _ in range(2 * soon.THREADS)]
+        await asyncio.sleep(0.01)
+        event = await made.read(LARGE)
+        guard.release.set()
+        await asyncio.gather(*deciding)
+        return event
+
+    assert run(ask()).tool == "X"
+
+
+class Recursing(dict):
+    def items(self):
+        raise RecursionError
+
+
+@pytest.mark.parametrize("payload", [None, [], {}, {"x": object()}, Recursing()], ids=repr)
+def test_what_cannot_be_read_is_an_event_error(payload):
+    with pytest.raises(EventError):
+        run(Soon(Guard()).read(payload))
+
+
+def test_no_thread_to_read_is_an_event_error_that_tells_why(monkeypatch):
+    async def ask(made, why):
+        with pytest.raises(EventError, match=why):
+            await made.read(LARGE)
+
+    made = Soon(Guard())
+    made._readers = NoThreads()
+    run(ask(made, "can't start new thread"))
+    made.close()
+    run(ask(made, "the guard is closed"))
+
+    monkeypatch.setattr(soon, "READING", 0.01)
+    monkeypatch.setattr(soon, "_read", lambda _payload: time.sleep(0.2))
+    run(ask(Soon(Guard()), "not read within 0.01 s"))

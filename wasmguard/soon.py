@@ -5,21 +5,26 @@
    pure function.
 2. In one round of the loop at most `BREATH` seconds go into decisions at once, then the others wait for the next round,
    in the order in which they came, `AT_ONCE` of them at a time. So a thousand at the same time do not hold up a timer.
-3. The threads are ours: whoever fills the loop's own executor keeps nobody from being judged.
+3. The threads are ours: whoever fills the loop's own executor keeps nobody from being judged. They are one less than
+   there are processors, which leaves one for the loop; a deciding thread that has none would only take it from it. One
+   more reads large events, so that no guest holds up the reading: an event that cannot be read withholds what it has.
 4. Who is cancelled while a thread decides for him is gone at once; the thread comes to its end, and nobody hears it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio import Future
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
-from wasmguard.decision import refused
+from wasmguard.agents import claude
+from wasmguard.errors import EventError
+from wasmguard.text import one_line
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -34,11 +39,16 @@ if TYPE_CHECKING:
 
         def decide(self, event: Event | Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Decision: ...
         def decide_at_once(self, event: Event | Mapping[str, Any]) -> Decision | None: ...
+        def unjudged(self, event: Event | Mapping[str, Any], why: str) -> Decision: ...
 
 
 BREATH = 0.005  # seconds; people see what takes 100, and timers of 10 ms should not be late by more than a half
 AT_ONCE = 16  # decisions of 0.1 to 0.3 ms
-THREADS = 16  # a cell for each core answers them
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = max(2, PROCESSORS - 1)  # with a single one, the slowest guest of all would hold up everybody
+READING = 4.0
+"""Seconds until a large event counts as unreadable: 5 MB take 0.1. With the 25 s of a decision it is less than the 30
+after which the client gives up."""
 
 
 class Soon:
@@ -48,6 +58,8 @@ class Soon:
         self._guard = guard
         self._rounds: WeakKeyDictionary[AbstractEventLoop, _Rounds] = WeakKeyDictionary()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wasmguard")
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="wasmguard-read")
+        self._closed = False
 
     async def decided(self, event: Event | Mapping[str, Any]) -> Decision:
         """What may happen next. Raises nothing but `CancelledError`."""
@@ -60,8 +72,23 @@ class Soon:
             return decision
         try:
             return await loop.run_in_executor(self._threads, self._guard.decide, event)
-        except RuntimeError:  # the threads were ended
-            return refused("the guard is closed: load another")
+        except RuntimeError as error:  # `decide` raises nothing
+            return self._guard.unjudged(event, self._threadless(error))
+
+    async def read(self, payload: Mapping[str, Any]) -> Event:
+        """The event in *payload*, which is large.
+
+        Raises:
+            EventError: if there is none, or no thread to read it, or none in time.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READING):
+                return await loop.run_in_executor(self._readers, _read, payload)
+        except TimeoutError:
+            raise EventError(f"the event was not read within {READING:g} s: send smaller ones, or fewer") from None
+        except RuntimeError as error:
+            raise EventError(self._threadless(error)) from None
 
     async def breathe(self) -> None:
         """Wait for a round of the loop in which there is time left (rule 2)."""
@@ -74,7 +101,22 @@ class Soon:
 
     def close(self) -> None:
         """End the threads, as soon as they have decided."""
+        self._closed = True
         self._threads.shutdown(wait=False)
+        self._readers.shutdown(wait=False)
+
+    def _threadless(self, error: RuntimeError) -> str:
+        """Why there is no thread."""
+        if self._closed:
+            return "the guard is closed: load another"
+        return f"no thread to decide in: {one_line(str(error), 100)}: let this program have more threads"
+
+
+def _read(payload: Mapping[str, Any]) -> Event:
+    try:
+        return claude.from_mapping(payload, time=time_ns() // 1_000_000)
+    except RuntimeError as error:  # of a mapping of the caller's own kind, or one that changes meanwhile
+        raise EventError(f"the event cannot be read: {type(error).__name__}: pass a dict") from error
 
 
 class _Rounds:

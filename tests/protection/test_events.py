@@ -190,7 +190,7 @@ def test_too_many_texts_are_too_many_to_look_up(house):
 
 
 def test_a_bug_of_ours_refuses(house, monkeypatch):
-    monkeypatch.setattr("wasmguard.protection.paths.Protected.found", lambda *_: 1 / 0)
+    monkeypatch.setattr("wasmguard.protection.paths.Protected.found", lambda *_, **__: 1 / 0)
     assert "ZeroDivisionError: please report it" in house.tool("Write", {"file_path": "/tmp/x", "content": "x"})
 
 

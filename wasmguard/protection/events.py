@@ -15,9 +15,10 @@ from __future__ import annotations
 import os
 from time import monotonic
 
+from wasmguard.errors import NotAtOnce
 from wasmguard.event import TOOL_GATES
 from wasmguard.protection.marks import word_set
-from wasmguard.protection.paths import Protected, refusal_to
+from wasmguard.protection.paths import Protected, Timed, TooLong, refusal_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ FRESH = 2.0  # seconds that protected paths count before they are looked up agai
 MOST_AGENTS = 32  # environments whose protected paths are kept
 LONGEST_PATH = 4_096  # characters: PATH_MAX of Linux
 MOST_TEXTS = 2_000  # texts of one input that can be paths: each costs 10 us to look up
+MOST_STEPS = 2**22
+"""What all of them may cost, where a path of n folders costs n x (n + 64): with `..` in it each folder is looked at for
+1 to 3 us, and one that does not exist may be looked for from the root on, n times. 2,000 paths of 20 folders pass, or
+one of 2,000: 0.1 s."""
+TOO_LONG = "the call has more paths, or longer ones, than can be looked up: split it"
 MOST_VALUES = 200_000  # values of one input
 
 
@@ -87,17 +93,27 @@ class Protection:
         """The protection of the files that *locked* names, and of this user's."""
         return cls(locked)
 
-    def refusal(self, event: Event, environ: Mapping[str, str] | None = None) -> str:
+    def refusal(self, event: Event, environ: Mapping[str, str] | None = None, until: int = 0) -> str:
         """Why *event* may not happen, in one line; empty if nothing speaks against it. *environ* is the environment of
-        the agent, by default our own. Never raises."""
+        the agent, by default our own.
+
+        Raises:
+            NotAtOnce: if that takes until *until*, in nanoseconds of `perf_counter_ns`; never if that is 0.
+        """
         try:
             if event.name in TOOL_GATES:
                 tool = event.tool or ""
-                return "" if tool in READING else self._tool(tool, event, self._protected(event, environ))
+                if tool in READING:
+                    return ""
+                return self._tool(tool, event, Timed(self._protected(event, environ), until))
             if event.name == "ConfigChange":
                 from wasmguard.protection.settings import refusal
 
                 return refusal(event.fields, self._protected(event, environ), _cwd(event))
+        except NotAtOnce:
+            raise
+        except TooLong:
+            return TOO_LONG
         except Exception as error:  # noqa: BLE001  # a bug of ours must not open the door (rule 5)
             return f"self-protection failed: {type(error).__name__}: please report it"
         return ""
@@ -118,15 +134,18 @@ class Protection:
 
     def _tool(self, tool: str, event: Event, paths: Protected) -> str:
         cwd, takes = _cwd(event), _takes(tool)
-        texts = 0
+        texts = steps = 0
         for key, text in _texts(event.input):
             if key in COMMANDS and (refused := _refused(tool, text, paths, cwd)):
                 return refused
             if key in CONTENT or len(text) > LONGEST_PATH or "\n" in text or not _is_local(text):
                 continue
-            texts += 1
+            folders = text.count("/") + 1
+            texts, steps = texts + 1, steps + folders * (folders + 64)
             if texts > MOST_TEXTS:
                 return f"the call has more than {MOST_TEXTS:_} texts that could be paths: split it"
+            if steps > MOST_STEPS:
+                return TOO_LONG
             if found := paths.found(text, cwd):
                 return refusal_to("write", found, paths.why(found))
             if takes and (held := paths.above(text, cwd)):

@@ -9,7 +9,8 @@ time PermissionRequest and `can_use_tool`; whichever of the two answers first co
 2. What PermissionRequest came to is worked out once, by whoever comes first; the other one waits for it. If the first
    is cancelled, the other one does it.
 3. Memory is bounded, and holds no inputs: a call that a human denied never ends, and may have been a large one. What
-   was forgotten is judged again; nothing is ever allowed because it is not known.
+   was forgotten is judged again, and so is an input so large that to digest it would hold up the event loop; nothing is
+   ever allowed because it is not known.
 
 Sessions share this: their tool use ids differ. Safe in several threads, each with its loop.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from contextlib import asynccontextmanager
 from hashlib import blake2b
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from wasmguard.decision import Effect
+from wasmguard.protection.size import is_small
 from wasmguard.value import Value
 
 if TYPE_CHECKING:
@@ -143,7 +146,10 @@ def calls_of(guard: object) -> Calls:
 
 
 def _digest(tool: str, tool_input: Mapping[str, Any]) -> bytes:
-    """What only the same tool with the same input has, whatever the order of its keys; types count, as in JSON."""
+    """What only the same tool with the same input has, whatever the order of its keys; types count, as in JSON. A large
+    input has another one every time (rule 3)."""
+    if not is_small(tool_input):
+        return os.urandom(32)
     text = json.dumps([tool, tool_input], sort_keys=True, separators=(",", ":"))  # ASCII: half a surrogate pair too
     return blake2b(text.encode(), digest_size=32).digest()
 
