@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wasmguard.agents.claude import KNOWN
 from wasmguard.config import grants_of, load, schema, write_pins
 from wasmguard.config_limits import LimitsConfig
 from wasmguard.decision import Effect
-from wasmguard.errors import ConfigError
+from wasmguard.errors import BundleError, ConfigError
 from wasmguard.guest.grants import Grants, Max, OneOf, Within
 from wasmguard.guest.manifest import Manifest
 from wasmguard.limits import DEFAULT, HARD_MAX, PROFILES, ROOMY, TIGHT
@@ -233,7 +234,54 @@ def test_a_file_that_is_not_utf8_has_its_line(refused):
         (
             'grants.state = "4 KB/s"',
             4,
-            '`policy[0].grants.state.max`: `"4 KB/s"` cannot be read: write it like `"16 MiB"`',
+            '`policy[0].grants.state.max`: `"4 KB/s"` cannot be read: write it like `"4 KiB"`, in `B`, `kB`',
+        ),
+        (
+            'grants.state = { max = "4 KiB", scope = "sesion" }',
+            4,
+            "`policy[0].grants.state.scope`: `sesion` is not known here: did you mean `session`?",
+        ),
+        (
+            'grants.state = { max = "4 KiB", scope = 1 }',
+            4,
+            '`policy[0].grants.state.scope`: an integer where a word belongs: write `scope = "session"`',
+        ),
+        (
+            'grants.state = { scope = "owner" }',
+            4,
+            '`policy[0].grants.state.max`: missing: add `max = "4 KiB"`',
+        ),
+        (
+            'grants.state = { max = "4 KiB", expire = "30 d" }',
+            4,
+            "`policy[0].grants.state.expire`: unknown key: did you mean `expires`?",
+        ),
+        (
+            'grants.state = { max = "4 KiB", expires = "30 m" }',
+            4,
+            '`"30 m"` cannot be read: write it like `"30 d"`, in `s`, `min`, `h` or `d`',
+        ),
+        (
+            'grants.state = { max = "4 KiB", expires = 30 }',
+            4,
+            '`30` has no unit: write it like `"30 d"`, in `s`, `min`, `h` or `d`',
+        ),
+        ("timeout = 1", 4, '`policy[0].timeout`: `1` has no unit: write it like `"1 s"`, in `ms` or `s`'),
+        ("timeout = true", 4, '`policy[0].timeout`: `true` cannot be read: write it like `"1 s"`, in `ms` or `s`'),
+        (
+            'grants.rewrite_output."Bash.stdout" = { max = "1 KiB" }',
+            4,
+            '`"Bash.stdout"` is not the name of a tool: write it without a field',
+        ),
+        (
+            'matchers = { PreTooluse = "Bash" }',
+            4,
+            "unknown event `PreTooluse`: did you mean `PreToolUse`?",
+        ),
+        (
+            'events = ["PostToolUse", "PerToolUse"]',
+            4,
+            "`policy[0].events[1]`: unknown event `PerToolUse`: did you mean `PreToolUse`?",
         ),
         (
             'grants.rewrite_output."Bash" = { max = 0 }',
@@ -567,3 +615,78 @@ def test_the_schema_takes_what_is_right(valid, loaded, text):
 def test_the_schema_refuses_what_is_wrong(valid, refused, text):
     assert refused(text)
     assert not valid(text)
+
+
+# -- where things are remembered
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "entries = 0",
+            "`state.entries`: 0 is not between 1 and the hard maximum 1_000_000: write a number in between",
+        ),
+        ("entries = 1_000_001", "`state.entries`: 1_000_001 is not between 1 and the hard maximum"),
+        ("entries = '9'", "`state.entries`: a text where an integer belongs: write `entries = 10_000`"),
+        ('prefix = "a b"', "`state.prefix`: `a b` is no prefix: write letters, digits, `_`, `.`, `:` and `-`, 1 to 64"),
+        ('prefix = ""', "`state.prefix`: `` is no prefix"),
+        ('store = "redis://h:99999/0"', "`state.store`: `99999` is no port: write a number from 1 to 65535"),
+        ('store = "redis://h:0"', "`state.store`: `0` is no port"),
+        ('store = "sqlit"', "`state.store`: `sqlit` is no store: write `sqlite`, or `redis://host:6379/0`"),
+        ('password_file = "~/p"', "`state`: `password_file` is for a Redis server: leave it out, or name the server"),
+    ],
+)
+def test_what_is_wrong_with_a_store_is_told_in_our_words(refused, line, told):
+    (said,) = refused(f"[state]\n{line}\n{LEAST}")
+    assert told in said
+    assert re.match(r"[12]: ", said)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "redis://h/0?password=hunter2",
+        "redis://u:hunter2@h/0",
+        "redis://h/0#hunter2",
+        "redis://h/0&PassWord=hunter2",
+        "sqlite password hunter2",
+    ],
+)
+def test_a_password_in_the_address_of_a_store_is_refused_and_not_repeated(refused, store):
+    (said,) = refused(f'[state]\nstore = "{store}"\n{LEAST}')
+    assert said.startswith("2: `state.store`: a password does not belong into this file")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "store", ["sqlite", "redis://h", "rediss://h.example:65535/15", "redis://[::1]:1/0", "redis://10.0.0.1/3"]
+)
+def test_these_are_stores(loaded, valid, store):
+    text = f'[state]\nstore = "{store}"\n{LEAST}'
+    assert loaded(text).state.store == store
+    assert valid(text)
+
+
+# -- words that are nearly right
+
+
+@pytest.mark.parametrize("name", ["BeforeTool", "Notice", "MyOwnEvent"])
+def test_an_event_of_another_agent_may_have_any_name(policy, name):
+    assert policy(f'events = ["{name}"]').events == (name,)
+
+
+def test_every_event_that_we_know_may_be_named(policy):
+    names = sorted(KNOWN)
+    assert policy(f"events = {names}").events == tuple(names)
+
+
+@pytest.mark.parametrize("tool", ["Bash", "mcp__files__*", "mcp__files__a.b", "*"])
+def test_a_grant_about_outputs_names_a_tool(policy, tool):
+    assert tool in policy(f'grants.rewrite_output."{tool}" = {{ max = "1 KiB" }}').grants.rewrite_output
+
+
+def test_a_manifest_asks_about_the_outputs_of_tools_as_well():
+    least = 'abi = 1\nname = "p"\nversion = "1.0.0"\nsummary = "s"\nevents = ["PostToolUse"]\n'
+    with pytest.raises(BundleError, match="is not the name of a tool: write it without a field"):
+        Manifest.parse(least + 'asks.rewrite_output = ["Bash.stdout"]\n', "manifest.toml")

@@ -1,12 +1,14 @@
 """Locking: what is refused, what is pinned, and that nothing is half done."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from wasmguard import lock, plan
-from wasmguard.errors import BundleError, ConfigError, HostError, ModuleChanged, ModuleRefused
+from wasmguard.errors import BundleError, ConfigError, HostError, ModuleChanged, ModuleRefused, StateError
 from wasmguard.limits import KIB, MIB
+from wasmguard.state.sqlite_file import path_of
 
 
 @pytest.fixture
@@ -163,3 +165,31 @@ def test_a_manifest_is_as_fixed_as_its_module(locked, tmp_path, own_home, assemb
     with pytest.raises(ModuleChanged, match="the manifest of `p` changed since it was locked"):
         locked(path, repin=False)
     assert locked(path).plan.policies[0].tools == ("Nothing",)
+
+
+STATE = {"grants.state": '"4 KiB"'}
+
+
+def test_a_store_that_is_damaged_is_an_error_and_nothing_is_locked(configured, locked):
+    path = configured("pass", **{"pass": STATE})
+    locked(path)
+    file = Path(path_of(str(path)))
+    file.write_bytes(b"x" * 8192)
+    path.write_text(path.read_text() + "# changed\n")
+    with pytest.raises(StateError, match="delete it and run `wasmguard lock`, which begins with nothing remembered"):
+        locked(path)
+    with pytest.raises(plan.PlanStale):
+        plan.read(str(path))
+    assert file.read_bytes() == b"x" * 8192
+
+
+def test_a_store_that_is_gone_is_made_by_the_owner_and_not_by_a_hook(configured, locked):
+    path = configured("pass", **{"pass": STATE})
+    locked(path)
+    file = Path(path_of(str(path)))
+    file.unlink()
+    path.write_text(path.read_text() + "# changed\n")
+    locked(path, repin=False)
+    assert not file.exists()
+    locked(path)
+    assert file.exists()

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from wasmguard.toml_errors import closest, not_toml, shown, told, written
+from wasmguard.toml_errors import closest, edits, not_toml, problems, shown, told, written
 
 SOURCE = "first = 1\n\n[[policy]]\nname = 'a'\n[policy.settings]\nroot = 1\n"
 
@@ -73,3 +73,30 @@ def test_a_syntax_error_shows_its_line(source, line, word):
     told = not_toml("w.toml", source, caught.value)
     assert told.startswith(f"w.toml:{line}: `{word}`: not TOML: ")
     assert told.endswith(": see https://toml.io")
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "number"),
+    [
+        ("", "", 0),
+        ("a", "", 1),
+        ("", "ab", 2),
+        ("PreTooluse", "PreToolUse", 1),
+        ("PerToolUse", "PreToolUse", 1),
+        ("PreToolUses", "PreToolUse", 1),
+        ("PostToolUse", "PreToolUse", 3),
+    ],
+)
+def test_edits_are_counted(word, other, number):
+    assert edits(word, other) == edits(other, word) == number
+
+
+def test_what_may_be_a_table_or_a_text_is_looked_up_in_the_table():
+    table = {"type": "object", "properties": {"scope": {"enum": ["session", "owner"], "examples": ["session"]}}}
+    schema = {"$defs": {"T": table}, "properties": {"it": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/T"}]}}}
+    error = {"type": "literal_error", "loc": ("it", "scope"), "input": "sesion", "msg": ""}
+    assert problems([error], schema) == [
+        (("it", "scope"), "`sesion` is not known here: did you mean `session`?"),
+    ]
+    nowhere = {**error, "loc": ("odd", "scope")}
+    assert problems([nowhere], schema) == [(("odd", "scope"), "`sesion` is not known here: remove it")]

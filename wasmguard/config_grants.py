@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from wasmguard.config_limits import Duration, Size, bounded
+from wasmguard.config_limits import Duration, Size, StateSize, bounded
 from wasmguard.guest.grants import MONTH, Constraint, Max, OneOf, Within
-from wasmguard.guest.manifest import Destination, RewriteKey, Scope, Table, ToolPattern
+from wasmguard.guest.manifest import Destination, OutputTool, RewriteKey, Scope, Table
 from wasmguard.guest.paths import check_root
 from wasmguard.limits import HARD_MAX, SAFE_INTEGER, STATE
 
@@ -130,7 +130,7 @@ class StateGrant(Table):
 
     model_config = ConfigDict(title="State grant")
 
-    max: Annotated[Size, AfterValidator(lambda size: bounded(size, STATE))] = Field(examples=["4 KiB"])
+    max: Annotated[StateSize, AfterValidator(lambda size: bounded(size, STATE))] = Field(examples=["4 KiB"])
     """At most so much."""
 
     scope: Scope | None = Field(default=None, examples=["session"])
@@ -140,7 +140,7 @@ class StateGrant(Table):
     expires: Annotated[Duration, AfterValidator(lambda seconds: bounded(seconds, LONGEST))] = Field(
         default=MONTH, examples=["30 d"]
     )
-    """When it is forgotten, counted from the last change; a plain number counts seconds."""
+    """When it is forgotten, counted from the last change; with its unit."""
 
 
 class GrantsConfig(Table):
@@ -163,7 +163,7 @@ class GrantsConfig(Table):
     ] = Field(default=(), examples=[["session"]])
     """Where its permission updates may be written to; `true` for everywhere."""
 
-    rewrite_output: dict[ToolPattern, OutputGrant] = Field(default={}, examples=[{"Bash": {"max": "64 KiB"}}])
+    rewrite_output: dict[OutputTool, OutputGrant] = Field(default={}, examples=[{"Bash": {"max": "64 KiB"}}])
     """The tools whose output it may rewrite before the model reads it."""
 
     state: Annotated[StateGrant, BeforeValidator(_sized)] | None = Field(

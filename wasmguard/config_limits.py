@@ -18,8 +18,10 @@ _SECONDS = {"s": 1, "min": 60}
 _LONG = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 
-def _quantity(units: Mapping[str, int], example: str) -> BeforeValidator:
-    """An integer in the first unit, or a text like *example*."""
+def _quantity(units: Mapping[str, int], example: str, *, bare: bool = True) -> BeforeValidator:
+    """A text like *example*, or, if it may stand *bare*, an integer in the first unit."""
+    words = [f"`{unit}`" for unit in units]
+    advice = f'write it like `"{example}"`, in {", ".join(words[:-1])} or {words[-1]}'
     form = re.compile(rf"([0-9]{{1,12}}) ?({'|'.join(units)})")
 
     def parsed(given: object) -> int:
@@ -27,22 +29,25 @@ def _quantity(units: Mapping[str, int], example: str) -> BeforeValidator:
         if match:
             return int(match[1]) * units[match[2]]
         if type(given) is not int:  # `true` is an int to Python
-            raise ValueError(f'`{written(given)}` cannot be read: write it like `"{example}"`')
+            raise ValueError(f"`{written(given)}` cannot be read: {advice}")
+        if not bare:
+            raise ValueError(f"`{written(given)}` has no unit: {advice}")
         return given
 
     return BeforeValidator(parsed)
 
 
-def _quantity_schema(units: Mapping[str, int]) -> WithJsonSchema:
-    return WithJsonSchema(
-        {"type": ["integer", "string"], "minimum": 1, "pattern": rf"^[0-9]{{1,12}} ?({'|'.join(units)})$"}
-    )
+def _quantity_schema(units: Mapping[str, int], *, bare: bool = True) -> WithJsonSchema:
+    text = {"type": "string", "pattern": rf"^[0-9]{{1,12}} ?({'|'.join(units)})$"}
+    return WithJsonSchema({**text, "type": ["integer", "string"], "minimum": 1} if bare else text)
 
 
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
 Size = Annotated[int, _quantity(_SIZES, "16 MiB"), _quantity_schema(_SIZES)]
+StateSize = Annotated[int, _quantity(_SIZES, "4 KiB"), _quantity_schema(_SIZES)]
 Milliseconds = Annotated[int, _quantity(_MILLISECONDS, "100 ms"), _quantity_schema(_MILLISECONDS)]
-Duration = Annotated[int, _quantity(_LONG, "30 d"), _quantity_schema(_LONG)]
+Timeout = Annotated[int, _quantity(_MILLISECONDS, "1 s", bare=False), _quantity_schema(_MILLISECONDS, bare=False)]
+Duration = Annotated[int, _quantity(_LONG, "30 d", bare=False), _quantity_schema(_LONG, bare=False)]
 Seconds = Annotated[int, _quantity(_SECONDS, "10 s"), _quantity_schema(_SECONDS)]
 
 

@@ -20,14 +20,17 @@ from pydantic import (
 )
 
 from wasmguard import matcher as matchers
+from wasmguard.agents.claude import KNOWN
 from wasmguard.config_grants import GrantsConfig, plain
-from wasmguard.config_limits import LimitsConfig, Milliseconds, bounded
+from wasmguard.config_limits import LimitsConfig, Timeout, bounded
 from wasmguard.decision import OURSELVES
 from wasmguard.guest.manifest import EventName, PolicyName, Table, ToolPattern
 from wasmguard.limits import HARD_MAX
 from wasmguard.text import one_line
+from wasmguard.toml_errors import edits
 
 _SHA256 = r"^[0-9a-f]{64}$"
+SLIP = 2  # letters that a slip of the pen changes
 
 
 def _matcher(text: str) -> str:
@@ -36,6 +39,18 @@ def _matcher(text: str) -> str:
 
 
 Matcher = Annotated[str, AfterValidator(_matcher)]
+
+
+def _event(name: str) -> str:
+    """*name*, unless it is nearly that of an event that we know: then the policy would never be asked. Other names are
+    another agent's business."""
+    if name not in KNOWN and (meant := [known for known in KNOWN if edits(name, known) <= SLIP]):
+        nearest = min(meant, key=lambda known: edits(name, known))
+        raise ValueError(f"unknown event `{name}`: did you mean `{nearest}`?")
+    return name
+
+
+KnownEvent = Annotated[EventName, AfterValidator(_event)]
 
 
 def _digest(text: str) -> str:
@@ -60,7 +75,7 @@ class PolicyConfig(Table):
     )
     """Digest of the module file, written by `wasmguard lock`. Other bytes are refused."""
 
-    events: Annotated[tuple[EventName, ...], Field(strict=False, min_length=1)] | None = Field(
+    events: Annotated[tuple[KnownEvent, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, examples=[["PreToolUse"]]
     )
     """The events that it is asked about; absent for those of `matchers`, or else those that its manifest names."""
@@ -73,7 +88,7 @@ class PolicyConfig(Table):
     matcher: Matcher | None = Field(default=None, examples=["Write|Edit"])
     """Instead of `tools`: names with `|` between them, or a regular expression, as in the agent's own settings."""
 
-    matchers: Annotated[dict[EventName, Matcher], Field(min_length=1)] | None = Field(
+    matchers: Annotated[dict[KnownEvent, Matcher], Field(min_length=1)] | None = Field(
         default=None, examples=[{"PreToolUse": "Write|Edit", "PostToolUse": "*"}]
     )
     """The same for each event."""
@@ -90,10 +105,10 @@ class PolicyConfig(Table):
     shadow: bool = Field(default=False, examples=[True])
     """Whether it is asked and recorded, but never obeyed."""
 
-    timeout: Annotated[Milliseconds, AfterValidator(lambda clock: bounded(clock, HARD_MAX.clock))] | None = Field(
+    timeout: Annotated[Timeout, AfterValidator(lambda clock: bounded(clock, HARD_MAX.clock))] | None = Field(
         default=None, examples=["1 s"]
     )
-    """How long it may run for one event: another word for `limits.clock`."""
+    """How long it may run for one event: another word for `limits.clock`, with its unit."""
 
     limits: LimitsConfig = Field(default=LimitsConfig(), examples=[{"profile": "roomy"}])
     """Its own limits, before those at the top."""
@@ -129,16 +144,29 @@ def _many(given: object) -> object:
     return given
 
 
-_STORE = r"^(?:sqlite|rediss?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[0-9]{1,3})?)$"
+_STORE = r"^(?:sqlite|rediss?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/[0-9]{1,3})?)$"
+
+
+_PREFIX = r"^[A-Za-z0-9_.:-]{1,64}$"
+PORTS = 65_535
+ENTRIES = 1_000_000
 
 
 def _store(text: str) -> str:
-    if "@" in text:
+    if any(sign in text for sign in "@?#") or "password" in text.lower():  # which is not repeated, then
         raise ValueError(
             "a password does not belong into this file: write it into another one, and name that as `password_file`"
         )
-    if not re.fullmatch(_STORE, text):
+    if not (found := re.fullmatch(_STORE, text)):
         raise ValueError(f"`{one_line(text, 80)}` is no store: write `sqlite`, or `redis://host:6379/0`")
+    if found["port"] and not 1 <= int(found["port"]) <= PORTS:
+        raise ValueError(f"`{found['port']}` is no port: write a number from 1 to {PORTS}, like `redis://host:6379/0`")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not re.fullmatch(_PREFIX, text):
+        raise ValueError(f"`{one_line(text, 80)}` is no prefix: write letters, digits, `_`, `.`, `:` and `-`, 1 to 64")
     return text
 
 
@@ -147,19 +175,31 @@ class StateConfig(Table):
 
     model_config = ConfigDict(title="State")
 
-    store: Annotated[str, AfterValidator(_store), WithJsonSchema({"type": "string", "pattern": _STORE})] = Field(
-        default="sqlite", examples=["sqlite", "redis://127.0.0.1:6379/0"]
-    )
+    store: Annotated[
+        str, AfterValidator(_store), WithJsonSchema({"type": "string", "pattern": _STORE.replace("?P<port>", "")})
+    ] = Field(default="sqlite", examples=["sqlite", "redis://127.0.0.1:6379/0"])
     """A file in the state folder, or a Redis server where several machines share one budget."""
 
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = Field(default="wasmguard", examples=["team-a"])
+    prefix: Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": _PREFIX})] = Field(
+        default="wasmguard", examples=["team-a"]
+    )
     """What the keys in Redis begin with: configurations with the same one share what they remember."""
 
     password_file: str | None = Field(default=None, examples=["/home/you/.config/wasmguard/redis-password"])
     """A file of yours alone that holds the password for Redis, and before it, with a colon between, perhaps a user."""
 
-    entries: int = Field(default=10_000, ge=1, le=1_000_000, examples=[10_000])
+    entries: Annotated[
+        int,
+        AfterValidator(lambda entries: bounded(entries, ENTRIES)),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": ENTRIES}),
+    ] = Field(default=10_000, examples=[10_000])
     """For how many sessions, agents or projects a policy may remember something; one more is a fault."""
+
+    @model_validator(mode="after")
+    def _has_a_password_for_somebody(self) -> Self:
+        if self.password_file is not None and self.store == "sqlite":
+            raise ValueError("`password_file` is for a Redis server: leave it out, or name the server as `store`")
+        return self
 
 
 class File(Table):

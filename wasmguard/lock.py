@@ -85,18 +85,18 @@ def lock(path: str, *, repin: bool) -> Outcome:
 
 
 def _make_store(made: plan.Plan, *, may_be_new: bool) -> None:
-    """Make what policies remember things in, if there is none yet.
+    """Make what policies remember things in, if there is none yet, and see that what is there can be used.
 
     One that was there and is gone is not made anew unless its owner locks by hand: whoever deletes it would have reset
     every budget.
     """
     if not _remembers(made):
         return
-    from wasmguard.state import exists, make
+    from wasmguard.state import make
 
     before = plan.last(made.config)
     first = before is None or not _remembers(before) or before.state != made.state
-    if (first or may_be_new) and not exists(made.config, made.state):
+    if first or may_be_new:
         make(made.config, made.state)
 
 

@@ -102,6 +102,20 @@ def closest(word: str, known: Iterable[str]) -> str:
     return "write one of " + ", ".join(f"`{name}`" for name in known) if known else "remove it"
 
 
+def edits(word: str, other: str) -> int:
+    """How many letters have to be added, taken away, changed, or swapped with the next, to make *other* of *word*."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(word, 1):
+        earlier, before, row = before, row, [at]
+        for to, wanted in enumerate(other, 1):
+            least = min(before[to] + 1, row[-1] + 1, before[to - 1] + (letter != wanted))
+            if at > 1 and to > 1 and letter == other[to - 2] and word[at - 2] == wanted:
+                least = min(least, earlier[to - 2] + 1)
+            row.append(least)
+    return row[-1]
+
+
 def problems(errors: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> list[Problem]:
     """What pydantic found wrong, in our words. *schema* is the JSON schema of the file."""
     errors = [error for error in errors if not _is_echo(error)]
@@ -155,7 +169,8 @@ def _other_word(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     given = error["input"]
     if not isinstance(given, str):
         return f"{_KINDS.get(type(given), 'a date')} where a word belongs: write {_example(schema, error['loc'])}"
-    return f"`{one_line(given, LONGEST_WORD)}` is not known here: {closest(given, _at(schema, error['loc'])['enum'])}"
+    known = _at(schema, error["loc"]).get("enum", ())
+    return f"`{one_line(given, LONGEST_WORD)}` is not known here: {closest(given, known)}"
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
@@ -179,8 +194,9 @@ def _at(schema: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
 
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """*part* together with the definition that it refers to."""
-    name = part.get("$ref", "").rpartition("/")[2]
+    """*part* together with the definition that it refers to, be it as one of several forms."""
+    forms = [part, *part.get("anyOf", ())]
+    name = next((form["$ref"] for form in forms if "$ref" in form), "").rpartition("/")[2]
     return {**schema["$defs"][name], **part} if name else part
 
 

@@ -42,13 +42,22 @@ class RedisServer:
         until = time.monotonic() + 20
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port or self.options["tls_port"]), 1).close()
+                self._answers()
             except OSError:
                 assert time.monotonic() < until, "redis-server does not start"
                 assert self.process.poll() is None, "redis-server ended"
                 time.sleep(0.02)
             else:
                 return self
+
+    def _answers(self):
+        """Pass if it answers; raise OSError if it does not, or is still reading what it kept."""
+        with socket.create_connection(("127.0.0.1", self.port or self.options["tls_port"]), 1) as channel:
+            if self.port:
+                channel.settimeout(1)
+                channel.sendall(b"PING\r\n")
+                if channel.recv(100).startswith(b"-LOADING"):
+                    raise OSError("it is still reading")
 
     def pause(self, on=True):
         os.kill(self.process.pid, signal.SIGSTOP if on else signal.SIGCONT)

@@ -270,6 +270,19 @@ def test_a_wrong_password_is_an_error_that_does_not_tell_it(started, tmp_path, t
         assert SECRET not in said
 
 
+def test_a_database_that_is_not_there_is_no_matter_of_the_password_alone(started, tmp_path):
+    server = started(requirepass=SECRET)
+    store = server.address.removesuffix("/0") + "/99"
+    for said in unusable(settings_of(store, str(secret_in(tmp_path / "secret", SECRET))), "refuses our first commands"):
+        assert "see its log, the database number and `state.password_file`" in said
+        assert SECRET not in said
+
+
+def test_a_servers_full_stop_is_not_doubled(started):
+    for said in unusable(settings_of(started(requirepass=SECRET).address), "refuses us"):
+        assert ".:" not in said
+
+
 def test_a_missing_password_is_an_error(started):
     unusable(settings_of(started(requirepass=SECRET).address), "see `state.password_file`")
 

@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -81,6 +83,19 @@ def test_of_many_that_make_it_at_the_same_time_one_wins(own_home):
     store.close()
 
 
+def test_a_new_file_does_not_take_up_the_log_of_an_older_one(path):
+    """A process that was killed leaves its log behind."""
+    before = "from tests.state.turns import *; import os; remember(opened(CONFIG, {'store': 'sqlite'}), b'old')"
+    code = f"import sys; sys.path.insert(0, {os.getcwd()!r}); from wasmguard.state import opened; {before}; os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    assert os.path.exists(f"{path}-wal")
+    os.unlink(path)
+    make(CONFIG, SETTINGS)
+    with contextlib.closing(opened(CONFIG, SETTINGS)) as store:
+        assert recall(store) is None
+        assert remember(store, b"new")
+
+
 def test_a_folder_that_is_open_to_others_is_refused(store, path):
     remember(store, b"x")
     os.chmod(os.path.dirname(path), 0o755)
@@ -129,7 +144,7 @@ def test_a_file_that_is_gone_while_we_run_is_an_error_and_not_made_again(store, 
     os.unlink(path)
     refused(store, "is gone: restore it and start anew what runs wasmguard")
     assert not os.path.lexists(path)
-    refused_anew("is gone: restore it, or forget everything")
+    refused_anew("is gone: restore it, or run `wasmguard lock`, which begins with nothing remembered")
 
 
 def test_a_whole_folder_that_is_gone_is_an_error_and_not_made_again(store, path):

@@ -42,6 +42,7 @@ _POLICY = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$"
 _EVENT = r"^[A-Z][A-Za-z]{1,63}$"
 _TOOL = r"^(?:[A-Za-z0-9_.:/-]{1,128}\*?|\*)$"
+_OUTPUT = r"^(?:[A-Za-z0-9_:/-]{1,128}\*?|mcp__[A-Za-z0-9_.:/-]{1,123}\*?|\*)$"  # a server's tool may have a dot
 _FIELD = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 _REWRITE = r"^[A-Za-z0-9_.:/-]{1,128}\*?\.[^.\s\"*]{1,128}$"
 _SETTING = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
@@ -70,6 +71,9 @@ EventName = Annotated[
 ]
 ToolPattern = Annotated[
     str, _fits(_TOOL, "the name of a tool: write it as the agent does, or its beginning and one `*`"), _form(_TOOL)
+]
+OutputTool = Annotated[
+    str, _fits(_OUTPUT, "the name of a tool: write it without a field, or its beginning and one `*`"), _form(_OUTPUT)
 ]
 RewriteKey = Annotated[
     str,
@@ -179,7 +183,7 @@ class Asks(Table):
     rewrite: Annotated[tuple[RewriteKey, ...], Field(strict=False)] = Field(default=(), examples=[["Write.file_path"]])
     """The fields that it rewrites, each as `Tool.field`."""
 
-    rewrite_output: Annotated[tuple[ToolPattern, ...], Field(strict=False)] = Field(default=(), examples=[["Bash"]])
+    rewrite_output: Annotated[tuple[OutputTool, ...], Field(strict=False)] = Field(default=(), examples=[["Bash"]])
     """The tools whose output it rewrites."""
 
     permissions: Annotated[tuple[Destination, ...], Field(strict=False)] = Field(default=(), examples=[["session"]])

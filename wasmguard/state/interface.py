@@ -89,13 +89,15 @@ def bounded(state: bytes, policy: str) -> bytes:
         StateError: if not.
     """
     if len(state) > STATE:
-        raise StateError(f"policy `{policy}` remembers {len(state)} bytes: more than {STATE}: nobody wrote that here")
+        raise StateError(
+            f"`{policy}` would have remembered {len(state)} bytes: more than {STATE}: nobody wrote that here"
+        )
     return state
 
 
 def full(slot: Slot) -> StateError:
     """Why *slot* cannot be written to for the first time."""
     return StateError(
-        f"policy `{slot.policy}` remembers something for {slot.entries} keys already: raise `state.entries`, or let"
-        " them expire sooner (`grants.state.expires`)"
+        f"`{slot.policy}` would have more than {slot.entries} keys: raise `state.entries`, or let them expire sooner"
+        " (`grants.state.expires`)"
     )

@@ -166,7 +166,7 @@ class RedisTurn:
             return None
         if not isinstance(found, bytes):
             what = f"{found} bytes: more than {STATE}: nobody wrote that here" if found else "something that is gone"
-            raise StateError(f"policy `{policy}` remembers {what}: restore what `{self._server.name}` kept")
+            raise StateError(f"`{policy}` remembers {what}: restore what `{self._server.name}` kept")
         return bounded(found[VERSION:], policy)
 
     def commit(self, states: Mapping[str, bytes]) -> bool:
@@ -227,8 +227,8 @@ class RedisTurn:
 
     def _lost(self) -> StateError:
         return StateError(
-            f"`{self._server.name}` lost what it kept under `{self._prefix}`: restore it, or forget everything: run"
-            " `wasmguard lock`"
+            f"`{self._server.name}` lost what it kept under `{self._prefix}`: restore it, or run `wasmguard lock`,"
+            " which begins with nothing remembered"
         )
 
 

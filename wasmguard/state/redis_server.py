@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import AuthenticationWrongNumberOfArgsError, NoScriptError
 from redis.retry import Retry
 
 from wasmguard.errors import StateError
@@ -39,7 +39,8 @@ IDLE = 8  # connections that stay open
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-_WORDED = redis.ResponseError, redis.InvalidResponse, redis.AuthenticationError
+_REFUSED = redis.AuthenticationError, AuthenticationWrongNumberOfArgsError
+_WORDED = redis.ResponseError, redis.InvalidResponse
 
 
 class Server:
@@ -131,8 +132,13 @@ class Server:
             self._check_keeps(connection)
         except BaseException as error:
             connection.disconnect()
-            if password and isinstance(error, _WORDED):  # by the server, which may quote a part of what we said to it
+            if password and isinstance(error, _REFUSED):  # the server may quote a part of what we said to it
                 raise StateError(f"`{self.name}` refuses us: see `state.password_file`") from None
+            if password and isinstance(error, _WORDED):  # likewise
+                raise StateError(
+                    f"`{self.name}` refuses our first commands: see its log, the database number and"
+                    " `state.password_file`"
+                ) from None
             raise
         return connection
 
@@ -223,4 +229,4 @@ def _secret(path: str) -> tuple[str | None, str]:
 
 
 def _said(error: Exception) -> str:
-    return one_line(str(error) or type(error).__name__, 200).lower()
+    return one_line(str(error) or type(error).__name__, 200).lower().rstrip(".")

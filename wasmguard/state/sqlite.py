@@ -203,7 +203,7 @@ def _make_room(connection: Connection, slot: Slot) -> None:
 
 def _damaged(connection: Connection, slot: Slot) -> StateError:
     where = connection.file.path
-    return StateError(f"policy `{slot.policy}`: what it remembered in `{where}` is damaged: {RESTORE}")
+    return StateError(f"what `{slot.policy}` remembered in `{where}` is damaged: {RESTORE}")
 
 
 def _checksum(slot: Slot, version: int, until: int, state: bytes) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from fcntl import LOCK_EX, flock
 from time import monotonic, sleep
 
 from wasmguard import places
@@ -75,9 +76,7 @@ def make(path: str) -> None:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             _write_schema(temporary)
-            os.link(temporary, path)
-        except FileExistsError:
-            pass  # somebody else was first, and theirs counts
+            _put(temporary, path)
         finally:
             for end in ("", "-wal", "-shm"):
                 if os.path.lexists(temporary + end):
@@ -87,6 +86,23 @@ def make(path: str) -> None:
         raise StateError(f"cannot make `{path}`: {_why(error)}: make room there") from None
     except ERRORS as error:
         raise failed(path, error) from None
+
+
+def _put(temporary: str, path: str) -> None:
+    """Give the file *temporary* the name *path*, unless somebody else was first: then theirs counts.
+
+    A log that an older file of that name left behind goes first: SQLite would take it for this one's.
+    """
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        flock(folder, LOCK_EX)  # so that nobody's new file loses its log
+        if not os.path.lexists(path):
+            for end in ("-wal", "-shm"):
+                if os.path.lexists(path + end):
+                    os.unlink(path + end)
+            os.link(temporary, path)
+    finally:
+        os.close(folder)
 
 
 class File:
@@ -129,7 +145,7 @@ class File:
         try:
             seen = os.lstat(self.path)
         except FileNotFoundError:
-            raise self._gone("is gone") from None
+            raise self._gone(GONE) from None
         except OSError as error:
             raise StateError(f"`{self.path}` cannot be seen: {_why(error)}: make its folder yours") from None
         if why := _foreign(seen):
@@ -164,7 +180,8 @@ class File:
         """What happened to it; if it was in use, that is how it stays (rule 3)."""
         self._lost = what if self._identity else ""
         known = "restore it and start anew what runs wasmguard" if self._identity else "restore it"
-        return StateError(f"`{self.path}` {what}: {known}, or forget everything: delete it and run `wasmguard lock`")
+        delete = "" if what == GONE else "delete it and "
+        return StateError(f"`{self.path}` {what}: {known}, or {delete}run `wasmguard lock`, {ANEW}")
 
 
 class Connection:
@@ -206,7 +223,9 @@ class Connection:
             raise StateError(f"`{self.file.path}` is not what wasmguard made: {RESTORE}")
 
 
-RESTORE = "restore it, or forget everything: delete it and run `wasmguard lock`"
+GONE = "is gone"
+ANEW = "which begins with nothing remembered"
+RESTORE = f"restore it, or delete it and run `wasmguard lock`, {ANEW}"
 
 
 def patiently(call: Callable[[], Any]) -> Any:

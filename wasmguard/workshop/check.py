@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 import textwrap
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from wasmguard import plan
-from wasmguard.errors import PlanStale
+from wasmguard.errors import PlanStale, StateError
+from wasmguard.event import GATING, OUTPUTS
 from wasmguard.lock import prepare
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def explained(config: str) -> Iterator[str]:
     yield from _wrapped(f"An event of more than {_size(outcome.plan.event)} is denied.", "")
     yield from _wrapped(_OURS[outcome.plan.self_protection], "")
     yield from _wrapped(_WHERE[outcome.plan.isolation], "")
+    for sentence in _memory(outcome.plan):
+        yield from _wrapped(sentence, "")
     yield from _wrapped(_state(config), "")
 
 
@@ -56,33 +61,62 @@ def _policy(number: int, policy: plan.PlannedPolicy, told: Locked) -> Iterator[s
     yield from _wrapped(f"sees {', '.join(policy.reads) if policy.reads is not None else 'the whole event'}")
     if told_of := [f"{key} = {_toml(value)}" for key, value in policy.settings.items() if value not in ([], "")]:
         yield from _wrapped(f"runs with {', '.join(told_of)}")
-    yield from (line for sentence in _powers(policy.grants) for line in _wrapped(sentence))
+    yield from (line for sentence in _powers(policy.grants, shadow=policy.shadow) for line in _wrapped(sentence))
     limits = policy.limits
-    yield from _wrapped(f"may use {limits['fuel']:_} fuel, {limits['clock']} ms, {_size(limits['memory'])} of memory")
-    failing = "the call is denied" if policy.on_fault == "deny" else "the user is asked"
-    yield from _wrapped(f"if it fails, {failing}")
+    yield from _wrapped(
+        f"may use {limits['fuel']:_} fuel, {_time(limits['clock'])}, {_size(limits['memory'])} of memory"
+    )
+    yield from (line for sentence in _failing(policy) for line in _wrapped(sentence))
     yield from (line for notice in told.notices for line in _wrapped(f"note: {notice}"))
+
+
+def _failing(policy: plan.PlannedPolicy) -> Iterator[str]:
+    """What comes of a policy's failure, by what it is asked about."""
+    events = set(policy.events)
+    if policy.shadow or not events & (GATING | OUTPUTS):
+        yield "if it fails, that is recorded, and nothing else"
+        return
+    if events & GATING:
+        yield "if it fails, " + ("the call is denied" if policy.on_fault == "deny" else "the user is asked")
+    if events & OUTPUTS:
+        tools = ", ".join("every tool" if tool == "*" else tool for tool in policy.grants["rewrite_output"])
+        shown = "output is shown as it is, and the failure is recorded"
+        rest = f"; any other tool's, if it wanted to rewrite it, else that {shown}"
+        rest = "" if "*" in policy.grants["rewrite_output"] else rest
+        yield f"a failing answer withholds the output of {tools}{rest}" if tools else f"if it fails, a tool's {shown}"
 
 
 def _about(policy: plan.PlannedPolicy) -> str:
     if policy.matchers and "*" not in policy.matchers:
-        return ", ".join(f"{event} (tools: `{text or '*'}`)" for event, text in policy.matchers.items())
+        return ", ".join(
+            f"{event} (tools: `{text or '*'}`)" if _has_tool(event) else event
+            for event, text in policy.matchers.items()
+        )
     tools = "every tool" if policy.tools is None else ", ".join(policy.tools) or "no tool"
     if "*" in policy.matchers:
         tools = f"the tools that match `{policy.matchers['*']}`"
-    about = any(event.startswith(("PreTool", "PostTool", "Permission")) for event in policy.events)
-    return ", ".join(policy.events) + (f" of {tools}" if about else "")
+    with_tool = [event for event in policy.events if _has_tool(event)]
+    without = [event for event in policy.events if not _has_tool(event)]
+    return "; ".join(
+        ([f"{', '.join(with_tool)} of {tools}"] if with_tool else []) + [", ".join(without)] * bool(without)
+    )
 
 
-def _powers(grants: dict[str, Any] | Any) -> list[str]:
+def _has_tool(event: str) -> bool:
+    return event.startswith(("PreTool", "PostTool", "Permission"))
+
+
+def _powers(grants: dict[str, Any] | Any, *, shadow: bool) -> list[str]:
     effects = set(grants["effects"])
     may = ["may allow without asking the user" if "allow" in effects else "may not allow: its `allow` counts as pass"]
     may.append("may ask and deny, as every policy may")
+    if shadow:
+        may = ["what it answers is recorded, and changes nothing"]
     rewrites = grants["rewrite"]
     may += [f"may rewrite {field}: {_constraint(grant)}" for field, grant in rewrites.items()]
-    if not rewrites:
-        may.append("may rewrite nothing: a rewrite is a fault")
     outputs = grants["rewrite_output"]
+    if not rewrites:
+        may.append(f"may rewrite {'no input' if outputs else 'nothing'}: a rewrite is a fault")
     may += [f"may rewrite at most {_size(most)} of the output of {tool}" for tool, most in outputs.items()]
     if grants["state"]:
         days = grants["expires"] / 86_400
@@ -103,12 +137,77 @@ def _constraint(grant: dict[str, Any]) -> str:
     return f"one of {', '.join(map(repr, grant['one_of']))}{shown}"
 
 
+def _memory(made: plan.Plan) -> Iterator[str]:
+    """Where policies remember things, if any does."""
+    if not _stateful(made):
+        return
+    kept, most = made.state, f"at most {made.state['entries']:_} keys (sessions, agents or projects) for each policy"
+    if kept["store"] == "sqlite":
+        yield f"What policies remember is in {_file(made.config)}: {most}."
+        return
+    yield f"What policies remember is on `{kept['store']}`, under the prefix `{kept['prefix']}`: {most}."
+    if kept["store"].startswith("redis:") and not _is_here(kept["store"]):
+        yield "note: the password and what is remembered cross the network readable: use `rediss://`"
+
+
+def _stateful(made: plan.Plan) -> list[plan.PlannedPolicy]:
+    return [policy for policy in made.policies if policy.grants["state"]]
+
+
+def _file(config: str) -> str:
+    try:
+        from wasmguard.state.sqlite_file import path_of
+    except ImportError:  # a Python without SQLite, of which `_state` tells
+        return "a file"
+    return f"the file {path_of(config)}"
+
+
+def _is_here(store: str) -> bool:
+    """Whether the server's address is a loopback one."""
+    host = urlsplit(store).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _state(config: str) -> str:
     try:
-        plan.read(config)
+        locked = plan.read(config)
     except PlanStale as stale:
         return f"not in force: {stale}"
+    try:
+        _recall(locked)
+    except StateError as error:
+        return f"not usable: {error}"
     return "locked: this is what a hook decides under now"
+
+
+def _recall(locked: plan.Plan) -> None:
+    """Look up something that nobody remembers, as a decision would.
+
+    Raises:
+        StateError: if the store is gone, damaged or does not answer.
+    """
+    from wasmguard.state import opened
+    from wasmguard.state.interface import Slot
+
+    slots = [
+        Slot(policy=p.name, scope=p.grants["scope"], key="", expires=p.grants["expires"], entries=p.grants["entries"])
+        for p in _stateful(locked)
+    ]
+    if not slots:
+        return
+    store = opened(locked.config, locked.state)
+    try:
+        turn = store.turn(slots)
+        try:
+            for slot in slots:
+                turn.recall(slot.policy)
+        finally:
+            turn.end()
+    finally:
+        store.close()
 
 
 def _toml(value: Any) -> str:
@@ -120,6 +219,10 @@ def _size(number: int) -> str:
     if number % 2**10:
         return f"{number} bytes"
     return f"{number // 2**20} MiB" if number % 2**20 == 0 else f"{number // 2**10} KiB"
+
+
+def _time(milliseconds: int) -> str:
+    return f"{milliseconds} ms" if milliseconds % 1000 else f"{milliseconds // 1000} s"
 
 
 def _count(number: int, one: str, many: str) -> str:
