@@ -18,7 +18,8 @@ from time import monotonic
 from wasmguard.errors import NotAtOnce
 from wasmguard.event import TOOL_GATES
 from wasmguard.protection.marks import word_set
-from wasmguard.protection.paths import Protected, Timed, TooLong, refusal_to
+from wasmguard.protection.paths import Protected, refusal_to
+from wasmguard.protection.timed import Timed, TooLong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.protection.house import House
 from wasmguard.errors import NotAtOnce
-from wasmguard.protection import paths
-from wasmguard.protection.paths import Protected, Timed, TooLong
+from wasmguard.protection import timed
+from wasmguard.protection.paths import Protected
+from wasmguard.protection.timed import Timed, TooLong
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ REFUSED = "than can be looked up: split it"
 
 
 def test_many_long_paths_upwards_are_refused_within_a_moment(house, monkeypatch):
-    monkeypatch.setattr(paths, "LONGEST_LOOK", 1_000.0)
+    monkeypatch.setattr(timed, "LONGEST_LOOK", 1_000.0)
     begun = thread_time()
     assert REFUSED in house.tool("mcp__a__b", {"x": ["../x/" * 400 + str(n) for n in range(1_999)]})
     assert thread_time() - begun < 2
@@ -45,7 +46,7 @@ def test_many_ordinary_paths_are_not(house):
     ids=["texts", "taken", "command"],
 )
 def test_what_takes_long_for_other_reasons_is_refused(house, monkeypatch, tool, tool_input):
-    monkeypatch.setattr(paths, "LONGEST_LOOK", 0.001)
+    monkeypatch.setattr(timed, "LONGEST_LOOK", 0.001)
     assert REFUSED in house.tool(tool, tool_input)
 
 
@@ -66,7 +67,7 @@ def test_a_path_that_alone_could_take_long_is_not_looked_up_at_once(protected):
 
 
 def test_the_time_counts_for_one_event_only(protected, monkeypatch):
-    monkeypatch.setattr(paths, "LONGEST_LOOK", -1.0)
+    monkeypatch.setattr(timed, "LONGEST_LOOK", -1.0)
     one = Timed(protected, 0)
     one.found("a", "/")
     one.found("b", "/")
