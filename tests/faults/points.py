@@ -128,7 +128,7 @@ JAILED_CELL = (
     Point("cell", "instantiated", "wasmguard.sandbox.call:_export", only="given[3] == b'memory'"),
     Point("cell", "alloc", "wasmguard.sandbox.call:_done", only="given[2] == 2"),
     Point("cell", "evaluate", "wasmguard.sandbox.call:_done", only="given[2] == 3"),
-    Point("cell", "evaluated", "wasmguard.sandbox.call:CoreGuest._burned", "after"),
+    Point("cell", "evaluated", "wasmguard.sandbox.call:CoreGuest._left", "after"),
     Point("cell", "answer", "wasmguard.sandbox.frames:answered"),
 )
 
