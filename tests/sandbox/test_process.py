@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -1063,3 +1064,33 @@ time.sleep(0.05)
 print(children() == set())
 """)
     assert set(said) == {"True"}
+
+
+def test_deaths_at_the_same_time_are_one(cells, native, lies):
+    """A machine that stood still for half a second ends the cells of all callers: that breaks no policy."""
+    mine = cells(size=4)
+    guest = mine.load(*native("pass"))
+    lies("ready()\nasked(); time.sleep(60)")
+    begin = threading.Barrier(4)
+
+    def ask(_):
+        begin.wait(20)
+        with pytest.raises(CellDied):
+            guest.evaluate(REQUEST)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+    lies(None)
+    assert guest.evaluate(REQUEST)[0] == PASS
+    mine.close()
+
+
+def test_an_answer_that_comes_just_after_its_deadline_counts(cells, native, lies):
+    """The time may have been taken from both sides."""
+    mine = cells()
+    guest = mine.load(*native("pass"))
+    late = process.SHORTEST + 0.02
+    lies(f"ready()\nn = asked(); time.sleep({late}); channel.sendall(head(n) + PASS); time.sleep(60)")
+    mine.start()
+    assert guest.evaluate(REQUEST)[0] == PASS
+    mine.close()

@@ -26,6 +26,7 @@ watch = frames.Watch(frames.SPIN if (os.cpu_count() or 1) > 1 else 0)  # on one,
 AWAKE = frames.SPIN / 1e9
 """Seconds after it said something that a cell looks for the next request. Later it sleeps, and wakes up on this very
 processor as a rule: who looks for its reply keeps it waiting. 1,000 us every 10 ms by looking, 470 by sleeping."""
+GRACE = 0.1  # seconds after a long deadline: a paused virtual machine, or a starved process, took the time from both
 PATIENCE = 50  # milliseconds for a cell to be dead after it closed its socket: then how it died can be told
 NO_SIGNAL = getattr(_socket, "MSG_NOSIGNAL", 0)  # who embeds us may have made SIGPIPE deadly again
 
@@ -36,7 +37,7 @@ class Child:
     def __init__(self, pid: int, channel: _socket.socket) -> None:
         """Take over the process *pid*, and *channel*, which does not block: see `pair`."""
         self.pid, self._channel, self._owner = pid, channel, os.getpid()
-        self._until, self._how = 0.0, ""
+        self._until, self._grace, self._how = 0.0, 0.0, ""
         self._look, self._heard, self._awake = frames.Look(), 0.0, True
         self.clean = True
         """Whether no exchange is under way: nothing that comes later could be the answer to an earlier question."""
@@ -75,6 +76,7 @@ class Child:
         """Let everything that is sent and received until the next call take so long together."""
         now = monotonic()
         self._until, self._awake = now + seconds, now - self._heard < AWAKE
+        self._grace = GRACE if seconds > GRACE else 0.0
 
     def send(self, data: bytes) -> None:
         """Raises OSError if the cell does not take all of it in time."""
@@ -147,14 +149,26 @@ class Child:
         try:
             part = self._look.at(self._channel, most, watch.spin if self._awake else 0)
         except BlockingIOError:
-            self._channel.settimeout(self._left())
-            part = self._channel.recv(min(most, frames.PIECE))
-            self._channel.settimeout(0)
+            part = self._waited(most)
         if not part:
             raise ConnectionResetError("the cell closed its end")
         self._heard = monotonic()
-        if self._heard > self._until:  # it never stops talking
+        if self._heard > self._until + self._grace:  # it never stops talking
             raise TimeoutError
+        return part
+
+    def _waited(self, most: int) -> bytes:
+        """What comes within the time that is left, and a moment more: if this machine stood still meanwhile, the time was
+        taken from the cell as well."""
+        try:
+            self._channel.settimeout(self._left())
+            part = self._channel.recv(min(most, frames.PIECE))
+        except TimeoutError:
+            if not self._grace:
+                raise
+            self._channel.settimeout(self._grace)
+            part = self._channel.recv(min(most, frames.PIECE))
+        self._channel.settimeout(0)
         return part
 
     def _left(self) -> float:

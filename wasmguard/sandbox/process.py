@@ -237,7 +237,7 @@ class ProcessGuest:
         """The most bytes of its answer, and the most fuel; the same at once."""
         self.deadline = min(max(SHORTEST, 5 * spec.limits.clock / 1000), LONGEST)
         """Seconds for an answer: what no limit of a guest stops, this does."""
-        self._cells, self._deaths, self._heals = cells, 0, 0.0
+        self._cells, self._deaths, self._died, self._heals = cells, 0, 0.0, 0.0
         self._pace = Pace(spec.limits, quick=spec.kind == "core", warm=True)
 
     def evaluate(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
@@ -250,10 +250,14 @@ class ProcessGuest:
         """
         if self._deaths >= DEATHS and monotonic() < self._heals:
             raise CellDied(f"its cell died {DEATHS} times in a row: it is broken: fix or replace it")
+        begun = monotonic()
         try:
             reply = self._asked_at_once(request) if at_once else self._cells.ask(self, request)
         except CellDied:
-            self._deaths, self._heals = self._deaths + 1, monotonic() + HEALS
+            if begun >= self._died:  # several at the same time are one: a machine that stood still ends them all
+                self._deaths += 1
+            self._died = monotonic()
+            self._heals = self._died + HEALS
             raise
         (kind, fuel, first, second, _), payload = reply
         self._deaths = 0
