@@ -158,8 +158,8 @@ class Child:
         return part
 
     def _waited(self, most: int) -> bytes:
-        """What comes within the time that is left, and a moment more: if this machine stood still meanwhile, the time was
-        taken from the cell as well."""
+        """What comes within the time that is left, and a moment more: if this machine stood still meanwhile, the time
+        was taken from the cell as well."""
         try:
             self._channel.settimeout(self._left())
             part = self._channel.recv(min(most, frames.PIECE))
