@@ -62,7 +62,8 @@ def started(*arguments, **given):
     """wasmguard as a process of its own, in a group of its own."""
     command = [sys.executable, "-I", "-c", CODE, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, start_new_session=True, **{**pipes, **given})
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a job in the background ignores it
+    return subprocess.Popen(command, start_new_session=True, **{**pipes, **heard, **given})
 
 
 def one_line(done, code):

@@ -54,11 +54,9 @@ class Protected:
         self.home = home_of(environ)
         self.environ = environ
         given = environ.get("CLAUDE_CONFIG_DIR", "")
-        homes = {self.home, places.expanded("~/").rstrip("/"), places.home_in_database() or self.home}
-        agents = {
-            *(f"{home}/.claude" for home in homes),
-            *(absolute(at, "/", self.home) for at in (given, agent) if at),
-        }
+        homes = sorted({self.home, places.expanded("~/").rstrip("/"), places.home_in_database() or self.home})
+        named = (absolute(at, "/", self.home) for at in (given, agent) if at)
+        agents = sorted({*(f"{home}/.claude" for home in homes), *named})  # every process names the same one
         settings = [f"{folder}/{name}" for folder in agents for name in (*SETTINGS, ".claude.json")]
         listed = [(path, GUARD, False) for path in files] + [(path, GUARD, True) for path in folders]
         listed += [(path, AGENT, False) for path in (*settings, *(f"{home}/.claude.json" for home in homes))]
@@ -82,7 +80,7 @@ class Protected:
         for policy in plan.policies:
             files += [policy.path, os.path.join(os.path.dirname(policy.path), "manifest.toml")]
         kinds = places.config_dir, places.cache_dir, places.state_dir, places.runtime_dir
-        folders = list({folder(variables) for variables in (environ, os.environ) for folder in kinds})
+        folders = sorted({folder(variables) for variables in (environ, os.environ) for folder in kinds})
         folders.append(os.path.dirname(link.socket_of(plan.config)))
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if "/site-packages/" in package or "/dist-packages/" in package:
