@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 BREATH = 0.005  # seconds; people see what takes 100, and timers of 10 ms should not be late by more than a half
-AT_ONCE = 16  # decisions of 0.1 to 0.3 ms
+AT_ONCE = 8  # decisions of 0.1 to 0.6 ms
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 THREADS = max(2, PROCESSORS - 1)  # with a single one, the slowest guest of all would hold up everybody
 READING = 4.0
