@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wasmguard.decision import Decision, Effect, Verdict
     from wasmguard.errors import WasmguardError
     from wasmguard.event import Event
-    from wasmguard.library import Guard, Guards
+    from wasmguard.embedding import Guard, Guards
     from wasmguard.version import __version__
 
 __all__ = ["Decision", "Effect", "Event", "Guard", "Guards", "Verdict", "WasmguardError", "__version__"]
@@ -26,8 +26,8 @@ _HOME = {
     "Decision": "decision",
     "Effect": "decision",
     "Event": "event",
-    "Guard": "library",
-    "Guards": "library",
+    "Guard": "embedding",
+    "Guards": "embedding",
     "Verdict": "decision",
     "WasmguardError": "errors",
     "__version__": "version",

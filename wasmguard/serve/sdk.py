@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Hooks = dict[Any, list[HookMatcher]]  # the SDK's own type names ten of the events
     Also = Mapping[Any, Sequence[HookMatcher]]
-    Options = ClaudeAgentOptions  # these names are for `wasmguard.library`
+    Options = ClaudeAgentOptions  # these names are for `wasmguard.embedding`
     Result = PermissionResult
     Context = ToolPermissionContext
 

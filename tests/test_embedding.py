@@ -42,7 +42,7 @@ def test_every_public_name_is_there():
 
 
 def test_importing_it_needs_neither_the_sdk_nor_asyncio():
-    code = "import sys, wasmguard.library; print({'claude_agent_sdk', 'asyncio', 'anyio'} & sys.modules.keys())"
+    code = "import sys, wasmguard.embedding; print({'claude_agent_sdk', 'asyncio', 'anyio'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
