@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wasmguard.decision import Decision, Effect, Verdict
+    from wasmguard.embedding import Guard, Guards
     from wasmguard.errors import WasmguardError
     from wasmguard.event import Event
-    from wasmguard.embedding import Guard, Guards
     from wasmguard.version import __version__
 
 __all__ = ["Decision", "Effect", "Event", "Guard", "Guards", "Verdict", "WasmguardError", "__version__"]
