@@ -1,5 +1,6 @@
 """Cells for tests: honest ones, ones that lie, and programs that embed them."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -45,8 +46,19 @@ def processes(size=2, *, event=4 * MIB, portable=False, **setup):
 
 
 def descriptors():
-    """The descriptors that this process has open."""
-    return set(os.listdir("/proc/self/fd"))
+    """The descriptors that this process has open; not the one that reads the list."""
+    return {number for number in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{number}")}
+
+
+def running():
+    """The descriptors and the children of this process: what something may leave behind."""
+    gc.collect()  # what other tests dropped goes now, not in the middle of this one
+    return descriptors(), children()
+
+
+def left_since(before):
+    """What is there now and was not *before*. What is gone since belonged to somebody else, who ended at last."""
+    return tuple(now - then for now, then in zip(running(), before, strict=True))
 
 
 def children():

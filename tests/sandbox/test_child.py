@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.sandbox.cells import children, descriptors, gone, lying, state
+from tests.sandbox.cells import gone, left_since, lying, running, state
 from wasmguard.sandbox.child import Child, pair
 
 BOUND = 1.5  # seconds, where half of one is given
@@ -93,11 +93,11 @@ def test_how_a_dying_cell_ended_can_be_told(child, program, how):
 
 
 def test_ending_takes_the_process_and_its_descriptor_along():
-    before = descriptors(), children()
+    before = running()
     for _ in range(3):
         assert lying("time.sleep(60)").end() == "was killed"
         lying("time.sleep(60)")  # dropped, and nobody ended it
-    assert (descriptors(), children()) == before
+    assert left_since(before) == (set(), set())
 
 
 def test_a_process_that_somebody_else_waited_for_is_gone(child):

@@ -17,11 +17,12 @@ from tests.sandbox.cells import (
     REQUEST,
     Embedding,
     children,
-    descriptors,
     gone,
+    left_since,
     lying,
     natively,
     processes,
+    running,
     state,
 )
 from wasmguard.errors import CacheError, CellDied, GuestFault, HostError, NotAtOnce, OutOfFuel, OutOfTime
@@ -138,7 +139,7 @@ UNASKED = "closes before it is asked", "answers without being asked", "guesses t
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.replace(" ", "-"))
 def test_a_cell_that_lies_ends_and_the_next_event_is_answered_by_another(cells, native, lies, lie):
-    before = descriptors(), children()
+    before = running()
     mine = cells()
     guest = mine.load(*native("pass"))
     lies(f"ready()\n{LIES[lie]}")
@@ -157,7 +158,7 @@ def test_a_cell_that_lies_ends_and_the_next_event_is_answered_by_another(cells, 
     assert pid not in children()
     assert state(pid) == ""
     mine.close()
-    assert (descriptors(), children()) == before
+    assert left_since(before) == (set(), set())
 
 
 @pytest.mark.parametrize("size", [300_000, 4_000_000])
@@ -197,7 +198,7 @@ BEFORE_IT_IS_READY = {
 
 @pytest.mark.parametrize("lie", BEFORE_IT_IS_READY, ids=lambda lie: lie.replace(" ", "-"))
 def test_a_cell_that_is_never_ready_is_an_error_of_the_host(cells, native, lies, monkeypatch, lie):
-    before = descriptors(), children()
+    before = running()
     monkeypatch.setattr(process, "READY", 0.5)
     mine = cells()
     guest = mine.load(*native("pass"))
@@ -209,7 +210,7 @@ def test_a_cell_that_is_never_ready_is_an_error_of_the_host(cells, native, lies,
     lies(None)
     monkeypatch.undo()
     mine.close()
-    assert (descriptors(), children()) == before
+    assert left_since(before) == (set(), set())
     again = cells()
     assert again.load(*native("pass")).evaluate(REQUEST)[0] == PASS
 
@@ -386,7 +387,7 @@ AT_ONCE_LIES = {
 @pytest.mark.parametrize("lie", {**LIES, **AT_ONCE_LIES}, ids=lambda lie: lie.replace(" ", "-"))
 def test_a_cell_that_lies_at_once_is_killed_and_the_question_goes_to_another(cells, native, lies, lie):
     """No fault yet, whatever it was: nothing is counted. And nobody waited until the cell was dead."""
-    before = descriptors(), children()
+    before = running()
     mine = cells()
     guest = mine.load(*native("pass", DEFAULT.replaced(answer=MIB)))
     program = {**LIES, **AT_ONCE_LIES}[lie].replace("kind=6", "kind=66")  # the last of its kinds is one more at once
@@ -403,7 +404,7 @@ def test_a_cell_that_lies_at_once_is_killed_and_the_question_goes_to_another(cel
     assert not guest._deaths
     assert state(pid) == ""
     mine.close()
-    assert (descriptors(), children()) == before
+    assert left_since(before) == (set(), set())
 
 
 def test_after_a_reply_that_did_not_come_nobody_asks_at_once_for_a_while(cells, native, lies, monkeypatch):
