@@ -10,6 +10,7 @@ import pytest
 from wasmguard.errors import BundleError
 from wasmguard.guest import bundle
 from wasmguard.guest.bundle import builtin_dir, builtins, open_bundle
+from wasmguard.guest.sections import MANIFEST_SECTION, with_custom
 
 WASM = b"\0asm\x01\0\0\0 and so on"
 MANIFEST = """\
@@ -323,3 +324,42 @@ def test_no_descriptor_is_left_open(folder, reference):
         refused(reference, folder.parent)
     after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after == before
+
+
+CAP_INSIDE = 200_000
+
+
+def carrying(*manifests):
+    """A module with these manifests inside."""
+    made = b"\0asm\x01\0\0\0"
+    for text in manifests:
+        made += with_custom(made[:8], MANIFEST_SECTION, text)[8:]
+    return made
+
+
+def test_a_module_may_carry_its_manifest(folder):
+    alone = written(folder.parent / "alone.wasm", carrying(MANIFEST.encode()))
+    found = opened(alone, cap=CAP_INSIDE)
+    assert found.manifest == opened(folder, cap=CAP_INSIDE).manifest
+    assert found.module == alone.read_bytes()
+
+
+def test_a_manifest_inside_and_the_one_beside_it_are_the_same_bytes(folder):
+    written(folder / "policy.wasm", carrying(MANIFEST.encode()))
+    assert opened(folder, cap=CAP_INSIDE).manifest
+    written(folder / "policy.wasm", carrying(MANIFEST.encode() + b"\n"))
+    assert refused(folder, cap=CAP_INSIDE) == (
+        f"`{folder}/manifest.toml`: not the manifest that is inside `policy.wasm`: build it again"
+    )
+
+
+def test_a_manifest_inside_is_hostile_too(folder):
+    alone = folder.parent / "alone.wasm"
+    written(alone, carrying(MANIFEST.encode().replace(b"abi = 1", b"abi = 2")))
+    assert refused(alone, cap=CAP_INSIDE).startswith(f"{alone} (manifest):1: `abi`: ABI `2` is not known")
+    written(alone, carrying(b"\xff"))
+    assert refused(alone, cap=CAP_INSIDE) == f"{alone} (manifest):1: not UTF-8: save the file as UTF-8"
+    written(alone, carrying(b"#" * 65_537))
+    assert "more than 65536 bytes" in refused(alone, cap=CAP_INSIDE)
+    written(alone, carrying(MANIFEST.encode(), MANIFEST.encode()))
+    assert refused(alone, cap=CAP_INSIDE) == f"`{alone}`: has 2 custom sections `wasmguard.manifest`: build it again"

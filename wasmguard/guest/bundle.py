@@ -1,7 +1,7 @@
 """A policy as files: finding them, and reading them once.
 
 A reference is `builtin:<name>`, a folder with `policy.wasm` and `manifest.toml`, or a `.wasm` file. One that is called
-`policy.wasm` brings the manifest beside it, if there is one; any other file has none.
+`policy.wasm` brings the manifest beside it, if there is one; any file may carry its manifest inside (`guest.sections`).
 
 1. The bytes that are read are the bytes that are hashed and used: a file is opened once, checked on its descriptor and
    read up to its cap. Nobody can swap it in between.
@@ -10,6 +10,7 @@ A reference is `builtin:<name>`, a folder with `policy.wasm` and `manifest.toml`
 3. A builtin policy lies inside wasmguard's own installation, and whoever can write there can write this check too: so
    rule 2 asks only for regular files there, whatever owner and mode the installer chose. But its bytes must be the ones
    that the file `sha256` beside them names, if there is one.
+4. A manifest beside a module and one inside it are the same bytes: else nobody could say which of them was checked.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import hashlib
 import os
 import stat
 
-from wasmguard.errors import BundleError
+from wasmguard.errors import BundleError, ModuleRefused
 from wasmguard.guest import manifest
 from wasmguard.guest.manifest import Manifest
+from wasmguard.guest.sections import MANIFEST_SECTION, custom
 from wasmguard.places import expanded, stamp
 from wasmguard.toml_errors import closest
 from wasmguard.value import Value
@@ -67,7 +69,7 @@ def open_bundle(reference: str, base: str, cap: int) -> Bundle:
         module=module,
         sha256=sha256,
         stat=stamp(seen),
-        manifest=_manifest(declared, trusted) if declared else None,
+        manifest=_manifest(declared, trusted, path, _inside(module, path)),
     )
 
 
@@ -159,13 +161,30 @@ def _in_folder(folder: str) -> str:
     return os.path.join(folder, MODULE)
 
 
-def _manifest(path: str, refused_mode: int | None) -> Manifest:
-    data, _ = _read(path, manifest.LARGEST, refused_mode)
+def _inside(module: bytes, path: str) -> bytes | None:
+    """The manifest that the module carries."""
     try:
-        return Manifest.parse(data.decode(), path)
+        return custom(module, MANIFEST_SECTION)
+    except ModuleRefused as refusal:
+        raise ModuleRefused(f"`{path}`: {refusal}") from None
+
+
+def _manifest(beside: str, refused_mode: int | None, path: str, inside: bytes | None) -> Manifest | None:
+    """The manifest in the file *beside* the module *path*, or in the module; None if there is neither."""
+    if not beside:
+        return None if inside is None else _parsed(inside, f"{path} (manifest)")
+    data, _ = _read(beside, manifest.LARGEST, refused_mode)
+    if inside is not None and inside != data:
+        raise BundleError(f"`{beside}`: not the manifest that is inside `{MODULE}`: build it again")
+    return _parsed(data, beside)
+
+
+def _parsed(data: bytes, source: str) -> Manifest:
+    try:
+        return Manifest.parse(data.decode(), source)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BundleError(f"{path}:{line}: not UTF-8: save the file as UTF-8") from None
+        raise BundleError(f"{source}:{line}: not UTF-8: save the file as UTF-8") from None
 
 
 def _check_digest(path: str, sha256: str) -> None:
