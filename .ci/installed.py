@@ -54,6 +54,9 @@ def contents(wheel, build):
         for path in policies:
             name = f"wasmguard/builtin/{path.relative_to(build).as_posix()}"
             assert archive.read(name) == path.read_bytes(), f"{name} is not {path}"
+    for part in ("sdk", "templates"):
+        kits = [name for name in names if name.startswith(f"wasmguard/kits/{part}/")]
+        assert len(kits) >= 20, f"kits for authors are missing: {kits}"
     assert "wasmguard/py.typed" in names
     recorded = [name for name in names if name.startswith("wasmguard/workshop/recorded/") and name.endswith(".json")]
     assert len(recorded) >= 3, f"recorded payloads are missing: {recorded}"
