@@ -63,7 +63,6 @@ SWITCHES: dict[str, bool] = {
 COMPONENT_SWITCHES = {
     **SWITCHES,
     "wasm_component_model": True,
-    "memory_init_cow": False,  # its images are files in memory, which a jailed process cannot make for a start function
     "wasm_multi_memory": True,  # off: wasmtime 50.0.1 aborts while compiling the adapter between two components
 }
 CRANELIFT = 1  # wasmtime_strategy_t; Winch has had escapes of its own
