@@ -471,7 +471,7 @@ def test_the_list_has_every_command_once_with_a_whole_sentence(run):
 # completion
 
 COMPLETED = [
-    ("ins", {"install"}),
+    ("ins", {"inspect", "install"}),
     ("install ", {"claude-code"}),
     ("install claude-code --sc", {"--scope"}),
     ("install claude-code --scope ", {"user", "project", "local", "managed"}),

@@ -27,6 +27,11 @@ def test_it_writes_what_the_package_writes(data):
 
 
 @given(DATA)
+def test_it_writes_characters_as_themselves_if_they_may_be(data):
+    assert wire.written(data, ascii_only=False) == json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+@given(DATA)
 def test_it_reads_what_the_package_reads(data):
     text = json.dumps(data, indent=1)
     assert wire.read(f" \n{text}\t\r\n") == json.loads(text)

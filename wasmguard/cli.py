@@ -1,8 +1,8 @@
 """The command line: what there is, in the order in which a person needs it.
 
 Each command is its manual page, its arguments, one call, and what is printed (`cli_setup`, `cli_daemon`,
-`cli_policies`, `cli_inspect`). What they have in common is in `cli_desk`, how their pages look in `cli_manual`, what
-is wrong with a command line in `cli_usage`.
+`cli_policies`, `cli_inspect`, `cli_write`, `cli_try`). What they have in common is in `cli_desk`, how their pages look
+in `cli_manual`, what is wrong with a command line in `cli_usage`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from wasmguard.cli_desk import FrontDesk
 from wasmguard.cli_inspect import demo, doctor, selftest
 from wasmguard.cli_policies import check, lock, off, on, schema
 from wasmguard.cli_setup import completion, init, install, uninstall
+from wasmguard.cli_try import inspect, run, test
+from wasmguard.cli_write import build, new
 from wasmguard.version import __version__
 
 SECTIONS = {
@@ -21,6 +23,7 @@ SECTIONS = {
     "Every day": (check, lock, off, on),
     "Look inside": (demo, doctor, selftest, schema),
     "Daemon": (serve, status, stop),
+    "Write policies": (new, build, test, run, inspect),
 }
 
 

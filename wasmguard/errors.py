@@ -3,6 +3,7 @@
     WasmguardError
     ├── UsageError              the person at the terminal: a wrong argument, a missing file
     ├── ConfigError             the owner: `wasmguard.toml` cannot be used; names file, line and key
+    ├── BuildError              a compiler is missing, or refuses a policy's source; `said` is its own words
     ├── BundleError             the policy's author: its files cannot be used
     │   ├── ModuleRefused       the module fails the load scan, the ABI check or the compiler
     │   └── ModuleChanged       the bytes are not the ones that were locked
@@ -37,6 +38,14 @@ class UsageError(WasmguardError):
 
 class ConfigError(WasmguardError):
     """`wasmguard.toml` cannot be used. One message a line; each names file, line and key."""
+
+
+class BuildError(WasmguardError):
+    """A policy cannot be built."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said  # by the compiler: many lines, not ours
 
 
 class BundleError(WasmguardError):

@@ -96,6 +96,9 @@ HARD_MAX = Limits(
     compile_memory=8 * GIB,
 )
 
+AUTHOR = {"compile_cpu": HARD_MAX.compile_cpu, "compile_wall": HARD_MAX.compile_wall}
+"""What an author's own machine may take to compile a policy that is tried there: it is busy, and the source is known."""
+
 PROFILES = {"tight": TIGHT, "default": DEFAULT, "roomy": ROOMY}
 
 REASON = 2_000  # characters of a reason: a few sentences for the owner and the model

@@ -17,13 +17,14 @@ import platform
 from time import perf_counter
 
 from wasmguard import config as owner
-from wasmguard import plan
+from wasmguard import plan, wire
 from wasmguard.errors import BundleError, ConfigError, ModuleChanged, ModuleRefused
 from wasmguard.event import GATING
+from wasmguard.guest.abi import OPA, VERSION
 from wasmguard.guest.bundle import Bundle, open_bundle
 from wasmguard.guest.grants import Constraint, Grants, Max, OneOf
 from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
-from wasmguard.sandbox import bindings
+from wasmguard.sandbox import bindings, opa, opa_entry
 from wasmguard.sandbox.cache import digest
 from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Setup
@@ -34,7 +35,7 @@ from wasmguard.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from wasmguard.guest.manifest import Asks
 
@@ -123,7 +124,11 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         setup = setups[shape.kind]
         code, seconds = _code(policy.name, bundle, setup, limits, again=repin)
         entry = _planned(settings, policy, bundle, kind=shape.kind, grants=grants, limits=limits, code=code)
-        planned.append(entry.replaced(wasi=shape.wasi, inert=_inert(setup, limits)) if shape.wasi else entry)
+        if _declared(bundle) == OPA:
+            entry = _adapted(entry, shape, setup, limits, settings.isolation)
+        elif shape.wasi:
+            entry = entry.replaced(wasi=shape.wasi, inert=_inert(setup, limits))
+        planned.append(entry)
         told.append(_told(policy, bundle, grants, pins.get(policy.name), seconds))
     made = plan.Plan(
         config=os.path.abspath(path),
@@ -184,7 +189,7 @@ def _checked(name: str, bundle: Bundle, limits: Limits) -> Shape:
     """What the module is, after scan and ABI check."""
     try:
         shape = scan(bundle.module, limits)
-        check_abi(shape, limits)
+        check_abi(shape, limits, _declared(bundle))
     except ModuleRefused as error:
         raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
     return shape
@@ -210,14 +215,16 @@ def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits, *, again: boo
     What the compiler could not do within its limits it is not asked again, unless the owner locks by hand: a hook
     process would spend those seconds at every event.
     """
-    code, store = _name_of(bundle.sha256, setup), plan.vault()
+    declared, store = _declared(bundle), plan.vault()
+    source = bundle.sha256 if declared == VERSION else f"{bundle.sha256} {declared}"  # checked against another ABI
+    code = _name_of(source, setup)
     if store.has(code):
         return code, 0.0
-    refused = _name_of(f"{bundle.sha256} {limits.as_dict()}", setup, "refused")
+    refused = _name_of(f"{source} {limits.as_dict()}", setup, "refused")
     why, begun = store.read(refused).decode() if not again and store.has(refused) else "", perf_counter()
     if not why:
         try:
-            store.write(code, compiled(bundle.module, setup, limits))
+            store.write(code, compiled(bundle.module, setup, limits, declared))
         except ModuleRefused as error:
             why = str(error)
             store.write(refused, why.encode())
@@ -228,12 +235,43 @@ def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits, *, again: boo
 
 def _inert(setup: Setup, limits: Limits) -> tuple[str, str]:
     """The cache's names for the code that meets imports of WASI."""
-    shim, fixup = (_name_of(f"{digest_of_inert()} {which}", setup) for which in ("shim", "fixup"))
+    return _kept(digest_of_inert(), lambda: compiled_inert(setup, limits), setup)
+
+
+def _kept(source: str, make: Callable[[], tuple[bytes, bytes]], setup: Setup) -> tuple[str, str]:
+    """The cache's names for both modules around a policy, which *make* makes of *source* if they are not there."""
+    shim, fixup = (_name_of(f"{source} {which}", setup) for which in ("shim", "fixup"))
     store = plan.vault()
     if not (store.has(shim) and store.has(fixup)):
-        for name, code in zip((shim, fixup), compiled_inert(setup, limits), strict=True):
+        for name, code in zip((shim, fixup), make(), strict=True):
             store.write(name, code)
     return shim, fixup
+
+
+def _adapted(
+    policy: plan.PlannedPolicy, shape: Shape, setup: Setup, limits: Limits, isolation: str
+) -> plan.PlannedPolicy:
+    """The policy of OPA that *policy* is, with its entrypoint and the code around it: see `wasmguard.sandbox.opa`.
+
+    To find the entrypoint the module has to run, in a cell: once in the life of the cache.
+    """
+    known, store = _name_of(f"{policy.sha256} {policy.code}", setup, "entry"), plan.vault()
+    if not store.has(known):
+        try:
+            found = opa_entry.found(store.read(policy.code), shape, setup, limits, isolation)
+        except ModuleRefused as error:
+            raise ModuleRefused(f"policy `{policy.name}`: module `{policy.path}`: {error}") from None
+        store.write(known, wire.written(found).encode())
+    name, number = wire.read(store.read(known).decode())
+    numbers = opa_entry.numbers(shape, number)
+    source = digest("".join(opa.texts(**numbers)).encode())
+    inert = _kept(source, lambda: opa_entry.compiled_around(numbers, setup, limits), setup)
+    return policy.replaced(opa=shape.opa, entrypoint=name, inert=inert)
+
+
+def _declared(bundle: Bundle) -> int | str:
+    """The ABI that the module speaks, says its manifest."""
+    return bundle.manifest.abi if bundle.manifest else VERSION
 
 
 def _name_of(source: str, setup: Setup, what: str = "code") -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wasmguard.sandbox.isolation import Guest
 
-FORMAT = 3
+FORMAT = 4
 LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
 LARGEST_MODULE = HARD_MAX.module
 
@@ -51,6 +51,10 @@ class PlannedPolicy(Value):
     """The name of its compiled code in the cache."""
     wasi: tuple[str, ...] = ()
     """The functions of WASI that it imports, in its order."""
+    opa: tuple[str, ...] = ()
+    """What a module of OPA imports, in its order; others have none."""
+    entrypoint: str = ""
+    """The entrypoint of a module of OPA that is asked: it says what a result means, see `wasmguard.guest.opa`."""
     inert: tuple[str, ...] = ()
     """The names of the code that meets those imports, see `wasmguard.sandbox.inert`."""
     events: tuple[str, ...]
@@ -202,9 +206,14 @@ def cells(plan: Plan, *, slots: int, isolation: str | None = None, processes: in
 
 def guest(policy: PlannedPolicy, cells: Cells) -> Guest:
     """The guest of *policy* in *cells*. Raises as `Cells.guest`."""
-    limits, wasi = Limits(**policy.limits), tuple(policy.wasi)
-    spec = Spec(kind=policy.kind, limits=limits, answer=policy.answer, wasi=wasi)
-    return cells.guest(policy.name, spec, lambda: _code(policy))
+    limits, wasi, opa = Limits(**policy.limits), tuple(policy.wasi), tuple(policy.opa)
+    spec = Spec(kind=policy.kind, limits=limits, answer=policy.answer, wasi=wasi, opa=opa)
+    made = cells.guest(policy.name, spec, lambda: _code(policy))
+    if not policy.entrypoint:
+        return made
+    from wasmguard.guest.opa import Rego  # only owners of such a policy pay for it
+
+    return Rego(made, policy.entrypoint)
 
 
 def _code(policy: PlannedPolicy) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Number = Callable[[str], float]
 
 try:
-    from _json import encode_basestring_ascii, make_encoder, make_scanner
+    from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 except ImportError:
     make_scanner = None  # type: ignore[assignment,misc]  # how the functions below know
 
@@ -78,8 +78,8 @@ read_strictly = reader(number=_of_json)
 """As `read`, but for what programs in JavaScript read too: `NaN` and `Infinity` are errors."""
 
 
-def written(value: Any) -> str:
-    """*value* as compact JSON in ASCII.
+def written(value: Any, *, ascii_only: bool = True) -> str:
+    """*value* as compact JSON, in ASCII or with every character as itself that JSON lets stand so.
 
     Raises:
         ValueError, TypeError: if it holds what JSON cannot say.
@@ -87,8 +87,9 @@ def written(value: Any) -> str:
     if make_scanner is None:
         from json import dumps
 
-        return dumps(value, allow_nan=False, separators=(",", ":"))
-    encode = make_encoder(None, _unknown, encode_basestring_ascii, None, ":", ",", False, False, False)
+        return dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=ascii_only)
+    texts = encode_basestring_ascii if ascii_only else encode_basestring
+    encode = make_encoder(None, _unknown, texts, None, ":", ",", False, False, False)
     return "".join(encode(value, 0))
 
 

@@ -92,6 +92,10 @@ def test_a_manifest_says_what_it_says():
     assert manifest.settings["names"].required
 
 
+def test_it_may_say_that_the_module_is_one_of_opa():
+    assert parse(with_line('abi = "opa"')).abi == "opa"
+
+
 def test_what_it_leaves_out_asks_for_nothing():
     manifest = parse(LEAST)
     assert manifest.tools is None
@@ -108,7 +112,8 @@ def test_what_it_leaves_out_asks_for_nothing():
         ("abi = 2", "`abi`: ABI `2` is not known: write `abi = 1`"),
         ("abi = true", "`abi`: ABI `true` is not known"),
         ("abi = 1.0", "`abi`: ABI `1.0` is not known"),
-        ('abi = "1"', '`abi`: ABI `"1"` is not known'),
+        ('abi = "1"', '`abi`: ABI `"1"` is not known: write `abi = 1`'),
+        ('abi = "rego"', '`abi`: ABI `"rego"` is not known: write `abi = "opa"` for what `opa build` makes'),
         ('name = "No Net"', '`name`: `"No Net"` is not a name'),
         ('name = ""', '`name`: `""` is not a name'),
         (f'name = "{"a" * 65}"', "is not a name"),

@@ -47,3 +47,12 @@ def test_names_inside_a_component_are_lost_too():
 def test_a_module_without_any_stays_as_it_is(assembled):
     once = stripped(assembled("pass"))
     assert stripped(once) == once
+
+
+def test_what_is_to_be_kept_is_kept_at_every_depth():
+    text = """(component (@custom "lost" "x") (@custom "kept" "outside")
+      (core module (@custom "lost" "y") (@custom "kept" "inside")))"""
+    module = stripped(bytes(wasmtime.wat2wasm(text)), frozenset({"kept"}))
+    assert [name for name, _ in scan(module, ROOMY).custom] == ["kept"]
+    assert module.count(b"kept") == 2
+    assert b"lost" not in module

@@ -12,6 +12,7 @@ same limits and give the same verdict for the same logic.
 from __future__ import annotations
 
 VERSION = 1
+OPA = "opa"  # in the place of a version: what `opa build -t wasm` makes, see `wasmguard.guest.opa`
 
 MEMORY = "memory"
 MARKER = "wasmguard_abi_1"  # never called; its presence names the version

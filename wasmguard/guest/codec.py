@@ -113,6 +113,38 @@ def request(event: bytes, settings: bytes, state: bytes | None = None) -> bytes:
     return b"".join((_EVENT, event, _SETTINGS, settings, _STATE, packb(state)))
 
 
+def decode_request(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes | None]:
+    """Event, settings and state of the request *data*, for a guest that reads none of them as msgpack.
+
+    Raises:
+        ValueError: if it is none, as strictly as a guest kit.
+    """
+    try:
+        read = unpackb(data, raw=False, object_pairs_hook=_request_map, ext_hook=_refuse_ext)
+    except Exception as error:  # ValueError, UnicodeDecodeError, RecursionError, and what the two hooks raise
+        raise ValueError(one_line(str(error), 100) or type(error).__name__) from error
+    if type(read) is not dict or read.keys() != {"abi", "event", "settings", "state"}:
+        raise ValueError("not the map of a request")
+    event, settings, state = read["event"], read["settings"], read["state"]
+    if type(read["abi"]) is not int or read["abi"] != VERSION or type(event) is not dict or type(settings) is not dict:
+        raise ValueError("an entry of another type")
+    if state is not None and type(state) is not bytes:
+        raise ValueError("a state of another type")
+    return event, settings, state
+
+
+def encode_answer(said: Mapping[str, Any]) -> bytes:
+    """The bytes that `decode_answer` reads, for a guest that does not write them itself.
+
+    Raises:
+        ValueError: if *said* holds what msgpack cannot say.
+    """
+    try:
+        return packb({**said})  # type: ignore[no-any-return]  # msgpack has no annotations
+    except OverflowError:
+        raise ValueError("an integer of more than 64 bits") from None
+
+
 def decode_answer(data: bytes) -> Answer:
     """What a guest said in *data*.
 
@@ -179,6 +211,15 @@ class _Nests:
         self.left -= 1
         if self.left < 0:
             raise InvalidAnswer(f"more than {NESTS:_} maps and arrays")
+
+
+def _request_map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a map has a key twice")
+    if not all(type(key) is str for key in made):
+        raise ValueError("a key is not text")
+    return made
 
 
 def _refuse_ext(code: int, _data: bytes) -> None:

@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from wasmguard.errors import BundleError, ConfigError
-from wasmguard.guest.abi import VERSION
+from wasmguard.guest.abi import OPA, VERSION
 from wasmguard.limits import KIB, SAFE_INTEGER, STATE
 from wasmguard.text import lines, one_line
 from wasmguard.toml_errors import LONGEST_LINE, closest, not_toml, problems, shown, told, written
@@ -89,8 +89,11 @@ _Text = Annotated[str, AfterValidator(lambda text: one_line(text, SUMMARY))]
 
 
 def _known_abi(given: object) -> object:
-    if type(given) is not int or given != VERSION:
-        raise ValueError(f"ABI `{written(given)}` is not known: write `abi = {VERSION}`")
+    if given != OPA and (type(given) is not int or given != VERSION):
+        advice = (
+            f'"{OPA}"` for what `opa build` makes' if type(given) is str and given != str(VERSION) else f"{VERSION}`"
+        )
+        raise ValueError(f"ABI `{written(given)}` is not known: write `abi = {advice}")
     return given
 
 
@@ -196,8 +199,8 @@ class Asks(Table):
 class Manifest(Table):
     """What a policy's author says about it."""
 
-    abi: Annotated[Literal[1], BeforeValidator(_known_abi)] = Field(examples=[1])
-    """The version of the guest ABI that the module speaks."""
+    abi: Annotated[Literal[1, "opa"], BeforeValidator(_known_abi)] = Field(examples=[1])
+    """The version of the guest ABI that the module speaks; `opa` for one that `opa build -t wasm` made."""
 
     name: PolicyName = Field(examples=["path-redirect"])
     """Its author's name for it. The owner may call it something else."""

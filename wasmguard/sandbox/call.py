@@ -38,20 +38,21 @@ TABLE = b"table"  # what the shim exports and the fixup imports: `wasmguard.sand
 MEMORY, ALLOC, EVALUATE, INITIALIZE = (name.encode() for name in (abi.MEMORY, abi.ALLOC, abi.EVALUATE, abi.INITIALIZE))
 
 
-class _Buffers:
+class Buffers:
     """Room for one evaluation's handles and values. Two evaluations on one set abort the process."""
 
     def __init__(self) -> None:
         self.trapped, self.left = c_void_p(), c_uint64()
         self.slots = (c_uint64 * (2 * c.RAW_VALUE_BYTES // 8))()  # two raw values: numbers stand at [0] and [2]
         self._instance = create_string_buffer(c.INSTANCE_BYTES)
-        self._externs = create_string_buffer(4 * c.EXTERN_BYTES)
+        self._externs = create_string_buffer(5 * c.EXTERN_BYTES)
         self.trap, self.fuel, self.raw = addressof(self.trapped), addressof(self.left), addressof(self.slots)
         self.instance, first = addressof(self._instance), addressof(self._externs)
-        self.externs = tuple(first + i * c.EXTERN_BYTES for i in range(4))
+        *externs, self.said = (first + i * c.EXTERN_BYTES for i in range(5))
+        self.externs = tuple(externs)  # `said` is for `wasmguard.sandbox.opa_guest`
 
 
-class _Around:
+class Around:
     """A policy that imports WASI, and the two modules around it: see `wasmguard.sandbox.wasi`."""
 
     def __init__(self, engine: Engine, policy: c_void_p, inert: Inert) -> None:
@@ -61,7 +62,7 @@ class _Around:
         self._imports = [name.encode() for name in inert.imports]
         self._room = (len(self._imports) + 2) * c.EXTERN_BYTES  # for the policy's imports, then for the fixup's two
 
-    def instantiate(self, context: int, b: _Buffers) -> None:
+    def instantiate(self, context: int, b: Buffers) -> None:
         """Make the policy's instance; its imports are given by position, so that one may stand there twice."""
         lib, count = self._library, len(self._imports)
         shim, given = create_string_buffer(c.INSTANCE_BYTES), create_string_buffer(self._room)
@@ -69,17 +70,19 @@ class _Around:
         memory = first + count * c.EXTERN_BYTES
         table = memory + c.EXTERN_BYTES
 
-        _done(lib, b, START, lib.instantiate(self._shim, context, around, b.trap))
+        done(lib, b, START, lib.instantiate(self._shim, context, around, b.trap))
         for place, name in enumerate(self._imports):
-            _export(lib, context, around, name, first + place * c.EXTERN_BYTES)
-        _export(lib, context, around, TABLE, table)
-        _done(lib, b, START, lib.instance_new(context, self._policy, first, count, b.instance, b.trap))
-        _export(lib, context, b.instance, MEMORY, memory)
-        _done(lib, b, START, lib.instance_new(context, self._fixup, memory, 2, around, b.trap))
+            export(lib, context, around, name, first + place * c.EXTERN_BYTES)
+        export(lib, context, around, TABLE, table)
+        done(lib, b, START, lib.instance_new(context, self._policy, first, count, b.instance, b.trap))
+        export(lib, context, b.instance, MEMORY, memory)
+        done(lib, b, START, lib.instance_new(context, self._fixup, memory, 2, around, b.trap))
 
 
 class CoreGuest(Runs):
     """A compiled core module, ready to be asked. Safe to share between threads."""
+
+    between = Around
 
     def __init__(self, engine: Engine, code: bytes, limits: Limits, answer: int, inert: Inert | None = None) -> None:
         """Load *code*, which `compile` made and the cache verified; *answer* caps an answer's bytes, *inert* is what a
@@ -93,10 +96,10 @@ class CoreGuest(Runs):
         self._library = engine.functions
         self._initializes = True  # as far as we know: its first instance says whether it has that export
         self._whole, self._little = (limits.fuel, ticks(limits.clock)), small(limits)
-        self._free: list[_Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
+        self._free: list[Buffers] = []  # taken for one evaluation each, and one may begin inside another: in a signal
         self._store = [limits.memory, limits.table_elements, limits.instances, limits.tables, limits.memories]
         module = _loaded(engine, code)
-        self._around = _Around(engine, module, inert) if inert else None
+        self._around = self.between(engine, module, inert) if inert else None
         self._pre = None if inert else _sealed(engine, module)
         if inert:
             self._store[2] += SHIM_AND_FIXUP
@@ -110,7 +113,7 @@ class CoreGuest(Runs):
         try:
             buffers = free.pop()
         except IndexError:
-            buffers = _Buffers()
+            buffers = Buffers()
         engine.clock.start()
         store = lib.store_new(engine.pointer, None, None)
         try:
@@ -132,7 +135,7 @@ class CoreGuest(Runs):
     def warm(self) -> None:
         """Make what the engine makes at the first instance, such as the image of the memory, with no fuel: no
         instruction of the guest runs. A jailed process could not make it later."""
-        lib, b = self._library, _Buffers()
+        lib, b = self._library, Buffers()
         store = lib.store_new(self._engine.pointer, None, None)
         try:
             lib.store_limiter(store, *self._store)
@@ -140,7 +143,7 @@ class CoreGuest(Runs):
             lib.set_fuel(context, 0)
             lib.set_epoch_deadline(context, 1)
             if self._around is None:
-                _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+                done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
             else:
                 self._around.instantiate(context, b)
         except Failed:
@@ -148,37 +151,37 @@ class CoreGuest(Runs):
         finally:
             lib.store_delete(store)
 
-    def _asked(self, context: int, b: _Buffers, request: bytes) -> bytes:
+    def _asked(self, context: int, b: Buffers, request: bytes) -> bytes:
         lib, slots, size = self._library, b.slots, len(request)
         if self._around is None:
-            _done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
+            done(lib, b, START, lib.instantiate(self._pre, context, b.instance, b.trap))
         else:
             self._around.instantiate(context, b)
         memory, alloc, evaluate, initialize = b.externs
-        _export(lib, context, b.instance, MEMORY, memory)
-        _export(lib, context, b.instance, ALLOC, alloc)
-        _export(lib, context, b.instance, EVALUATE, evaluate)
+        export(lib, context, b.instance, MEMORY, memory)
+        export(lib, context, b.instance, ALLOC, alloc)
+        export(lib, context, b.instance, EVALUATE, evaluate)
         memory += c.EXTERN_OF
         if self._initializes:
             self._initializes = lib.export_get(context, b.instance, INITIALIZE, len(INITIALIZE), initialize)
         if self._initializes:
-            _done(lib, b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
+            done(lib, b, IN_INITIALIZE, lib.call(context, initialize + c.EXTERN_OF, b.raw, 1, b.trap))
 
         slots[0] = size
-        _done(lib, b, IN_ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
+        done(lib, b, IN_ALLOC, lib.call(context, alloc + c.EXTERN_OF, b.raw, 1, b.trap))
         start = slots[0] & U32
         if not start or start + size > lib.memory_size(context, memory):
             raise Failed(ROOM, start, size)
         memmove(lib.memory_data(context, memory) + start, request, size)
 
         slots[0], slots[2] = start, size
-        _done(lib, b, IN_EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
+        done(lib, b, IN_EVALUATE, lib.call(context, evaluate + c.EXTERN_OF, b.raw, 2, b.trap))
         begin, length = slots[0] >> 32, slots[0] & U32
         if not 0 < length <= self._answer or begin + length > lib.memory_size(context, memory):
             raise Failed(RANGE, begin, length)
         return string_at(lib.memory_data(context, memory) + begin, length)
 
-    def _left(self, context: int, b: _Buffers) -> int:
+    def _left(self, context: int, b: Buffers) -> int:
         self._library.get_fuel(context, b.fuel)
         return b.left.value
 
@@ -202,12 +205,14 @@ def _sealed(engine: Engine, module: c_void_p) -> int | None:
     return pre.value
 
 
-def _export(lib: Library, context: int, instance: int, name: bytes, place: int) -> None:
+def export(lib: Library, context: int, instance: int, name: bytes, place: int) -> None:
+    """Put the handle of the export *name* of *instance* at *place*."""
     if not lib.export_get(context, instance, name, len(name), place):
         raise CacheError(f"compiled code lost its export `{name.decode()}`: run `wasmguard lock`")
 
 
-def _done(lib: Library, b: _Buffers, phase: int, error: int | None) -> None:
+def done(lib: Library, b: Buffers, phase: int, error: int | None) -> None:
+    """See what came of a call in *phase*, which returned *error*. Raises Failed."""
     trap = b.trapped.value
     if error or trap:
         b.trapped.value = None  # else the thread's next call would seem to trap

@@ -15,7 +15,7 @@ from wasmguard.sandbox.inert import Inert
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from wasmguard.sandbox.failure import Runs
@@ -34,31 +34,44 @@ class Cell:
         self._library, self._setups, self._slots, self.portable = library, setups, slots, portable
 
     def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:
-        """A guest from its native *code*, which is followed by that of `Inert` if it imports WASI.
+        """A guest from its native *code*, which is followed by that of `Inert` if it imports WASI or is one of OPA's.
 
         Raises:
             CacheError: if the code does not belong to this engine.
             HostError: if there can be no engine here.
         """
-        inert = Inert(shim=code[1], fixup=code[2], imports=spec.wasi) if spec.wasi else None
+        imports = spec.wasi or spec.opa
+        inert = Inert(shim=code[1], fixup=code[2], imports=imports) if imports else None
         engine = self._engine(spec.kind)
         if spec.kind == "component":
             from wasmguard.sandbox.portable import ComponentGuest
 
             return ComponentGuest(engine, code[0], spec.limits, spec.answer)
-        if self.portable:
-            from wasmguard.sandbox.portable import PortableCoreGuest
-
-            return PortableCoreGuest(engine, code[0], spec.limits, spec.answer, inert)
-        from wasmguard.sandbox.call import CoreGuest
-
-        return CoreGuest(engine, code[0], spec.limits, spec.answer, inert)
+        return self._core(spec)(engine, code[0], spec.limits, spec.answer, inert)
 
     def start_clocks(self) -> None:
         """Start the threads that end guests: where this process is shut in, no thread can be started later."""
         for which, engine in _ENGINES.items():
             if which[0] == self._library:
                 engine.clock.begin()
+
+    def _core(self, spec: Spec) -> Callable[..., Runs]:
+        """What runs the core module of *spec*."""
+        if spec.opa and self.portable:
+            from wasmguard.sandbox.opa_portable import PortableOpaGuest
+
+            return PortableOpaGuest
+        if spec.opa:
+            from wasmguard.sandbox.opa_guest import OpaGuest
+
+            return OpaGuest
+        if self.portable:
+            from wasmguard.sandbox.portable import PortableCoreGuest
+
+            return PortableCoreGuest
+        from wasmguard.sandbox.call import CoreGuest
+
+        return CoreGuest
 
     def _engine(self, kind: str) -> Any:
         """The one engine for this setup in this process: engines are never freed, and guards may come and go."""

@@ -25,6 +25,7 @@ import threading
 from typing import IO, TYPE_CHECKING, cast
 
 from wasmguard.errors import HostError, ModuleRefused
+from wasmguard.guest import abi
 from wasmguard.limits import MIB
 from wasmguard.text import one_line
 
@@ -47,8 +48,8 @@ _CHILD = (
 ENVIRONMENT = {"RAYON_NUM_THREADS": "4", "MALLOC_ARENA_MAX": "1"}  # else threads multiply the address space
 
 
-def compiled(module: bytes, setup: Setup, limits: Limits) -> bytes:
-    """The native code of *module* for engines of *setup*.
+def compiled(module: bytes, setup: Setup, limits: Limits, declared: int | str = abi.VERSION) -> bytes:
+    """The native code of *module*, which speaks the ABI that its manifest *declared*, for engines of *setup*.
 
     Raises:
         ModuleRefused: if the compiler refuses it, or needs more than *limits* allow.
@@ -56,7 +57,7 @@ def compiled(module: bytes, setup: Setup, limits: Limits) -> bytes:
     """
     if not module.startswith(MAGIC):
         raise ModuleRefused("is no WebAssembly: name the `.wasm` file that the build made")
-    return in_child("policy", module, setup, limits)
+    return in_child("opa" if declared == abi.OPA else "policy", module, setup, limits)
 
 
 def in_child(what: str, module: bytes, setup: Setup, limits: Limits) -> bytes:

@@ -2,7 +2,7 @@
 
 1. The limits come first, before a byte of the module is read.
 2. A policy comes as bytes that wasmtime does not take for text: `wasmguard.sandbox.compile` sees to that. The only text
-   that is ever assembled is ours: `wasmguard.sandbox.wasi`.
+   that is ever assembled is ours: `wasmguard.sandbox.wasi` and `wasmguard.sandbox.opa`.
 3. Imports and exports are checked as wasmtime sees them, after `wasmguard.sandbox.scan` has read them from the bytes.
    Two independent readers must agree, because the call path does not look at types any more.
 4. No exit handler and no other thread runs at the end. The exit code says what stdout holds: 0 code, 1 a sentence, else
@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import wasmtime
@@ -22,14 +24,14 @@ from wasmtime import component
 
 from wasmguard.errors import ModuleRefused
 from wasmguard.guest import abi
-from wasmguard.sandbox import wasi
+from wasmguard.sandbox import opa, wasi
 from wasmguard.sandbox.engine import Setup
 from wasmguard.sandbox.portable import configuration
 from wasmguard.sandbox.strip import stripped
 from wasmguard.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -75,17 +77,38 @@ def _limit(cpu: int, memory: int) -> None:
 
 def _policy(module: bytes, setup: Setup) -> bytes:
     """The code of a policy's module, whose types are what the guest ABI names."""
+    if setup.kind != "component":
+        return _core(module, setup, _check_core)
+    with _refusals():
+        engine = _engine(setup)
+        made = component.Component(engine, stripped(module))
+        _check_component(made, engine)
+        return bytes(made.serialize())
+
+
+def _opa(module: bytes, setup: Setup) -> bytes:
+    """The code of a module of OPA, whose types are what its ABI names."""
+    return _core(module, setup, _check_opa)
+
+
+def _core(module: bytes, setup: Setup, check: Callable[[wasmtime.Module], None]) -> bytes:
+    with _refusals():
+        made = wasmtime.Module(_engine(setup), stripped(module))
+        check(made)
+        return bytes(made.serialize())
+
+
+def _engine(setup: Setup) -> wasmtime.Engine:
     config = configuration(setup)
     config.parallel_compilation = True  # the code is the same; this process never forks, and its group can be killed
-    engine, module = wasmtime.Engine(config), stripped(module)
+    return wasmtime.Engine(config)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the engine does not take is refused in its words, one line of them."""
     try:
-        if setup.kind == "component":
-            made = component.Component(engine, module)
-            _check_component(made, engine)
-            return bytes(made.serialize())
-        plain = wasmtime.Module(engine, module)
-        _check_core(plain)
-        return bytes(plain.serialize())
+        yield
     except wasmtime.WasmtimeError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ModuleRefused(f"the compiler refuses it: {one_line('; '.join(lines), 250)}") from None
@@ -93,12 +116,26 @@ def _policy(module: bytes, setup: Setup) -> bytes:
 
 def _inert(_: bytes, setup: Setup) -> bytes:
     """The code of both modules of `wasmguard.sandbox.wasi`: the size of the first, then one after the other."""
+    return _both(wasi.shim_text(), wasi.fixup_text(), setup)
+
+
+def _opa_inert(given: bytes, setup: Setup) -> bytes:
+    """The same for both modules of `wasmguard.sandbox.opa`, of which *given* tells the numbers in them, in JSON."""
+    return _both(*opa.texts(**json.loads(given)), setup)
+
+
+def _both(first: str, second: str, setup: Setup) -> bytes:
     engine = wasmtime.Engine(configuration(setup))
-    shim, fixup = (bytes(wasmtime.Module(engine, text).serialize()) for text in (wasi.shim_text(), wasi.fixup_text()))
-    return len(shim).to_bytes(8, "little") + shim + fixup
+    one, other = (bytes(wasmtime.Module(engine, text).serialize()) for text in (first, second))
+    return len(one).to_bytes(8, "little") + one + other
 
 
-TASKS: dict[str, Callable[[bytes, Setup], bytes]] = {"policy": _policy, "inert": _inert}
+TASKS: dict[str, Callable[[bytes, Setup], bytes]] = {
+    "policy": _policy,
+    "inert": _inert,
+    "opa": _opa,
+    "opa inert": _opa_inert,
+}
 
 
 def _check_core(module: wasmtime.Module) -> None:
@@ -114,9 +151,33 @@ def _check_core(module: wasmtime.Module) -> None:
             continue
         if not isinstance(kind, wasmtime.FuncType) or _signature(kind) != signature:
             raise ModuleRefused(f"export `{name}` is missing or has another type: build it against guest ABI 1")
-    memory = exports.get(abi.MEMORY)
-    if not isinstance(memory, wasmtime.MemoryType) or memory.is_64 or memory.is_shared:
+    if not _plain_memory(exports.get(abi.MEMORY)):
         raise ModuleRefused(f"export `{abi.MEMORY}` is missing, 64-bit or shared: build it against guest ABI 1")
+
+
+def _check_opa(module: wasmtime.Module) -> None:
+    if not any(item.module == opa.MODULE and item.name == abi.MEMORY for item in module.imports):
+        raise ModuleRefused(f"import `{opa.MODULE}.{abi.MEMORY}` is missing: build it with `opa build -t wasm`")
+    for item in module.imports:
+        if item.module == opa.MODULE and item.name == abi.MEMORY and _plain_memory(item.type):
+            continue
+        known = opa.IMPORTS.get(item.name or "") if item.module == opa.MODULE else None
+        if not known or not isinstance(item.type, wasmtime.FuncType) or _signature(item.type) != known:
+            name = one_line(f"{item.module}.{item.name}", 120)
+            raise ModuleRefused(f"import `{name}` is none that a policy of OPA may have: build it with `opa build`")
+    exports = {item.name: item.type for item in module.exports}
+    for name, signature in opa.FUNCTIONS.items():
+        kind = exports.get(name)
+        if not isinstance(kind, wasmtime.FuncType) or _signature(kind) != signature:
+            raise ModuleRefused(f"export `{name}` is missing or has another type: build it with `opa build -t wasm`")
+    for name in opa.GLOBALS:
+        kind = exports.get(name)
+        if not isinstance(kind, wasmtime.GlobalType) or str(kind.content) != "i32" or kind.mutable:
+            raise ModuleRefused(f"export `{name}` is no constant of type i32: build it with `opa build -t wasm`")
+
+
+def _plain_memory(kind: object) -> bool:
+    return isinstance(kind, wasmtime.MemoryType) and not kind.is_64 and not kind.is_shared
 
 
 def _signature(kind: wasmtime.FuncType) -> abi.Signature:

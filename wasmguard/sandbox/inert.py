@@ -1,6 +1,7 @@
-"""What a guest that imports WASI is given: code made of wasm, nothing of the host.
+"""What a guest that imports WASI, or is one of OPA's, is given: code made of wasm, nothing of the host.
 
-`wasmguard.sandbox.wasi` says what it does. Only the finished code travels to where guests run.
+`wasmguard.sandbox.wasi` and `wasmguard.sandbox.opa` say what it does. Only the finished code travels to where guests
+run.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from wasmguard.value import Value
 
 
 class Inert(Value):
-    """The two modules around a policy that imports `wasi_snapshot_preview1`, as native code."""
+    """The two modules around a policy, as native code."""
 
     shim: bytes
-    """The module whose exports are the policy's imports; each jumps through the table that it exports."""
+    """The module whose exports are the policy's imports: for WASI they jump through a table that it exports too."""
 
     fixup: bytes
-    """The module that imports the policy's memory and the shim's table, and fills the table."""
+    """The module that comes last: for WASI it fills the shim's table, for OPA its exports are the guest's."""
 
     imports: tuple[str, ...]
     """The functions that the policy imports, in its order; one may stand there twice."""

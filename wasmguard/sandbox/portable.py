@@ -8,6 +8,8 @@ A trap inside a component arrives as `WasmtimeError`, not as `Trap`, and its cod
 
 from __future__ import annotations
 
+import fcntl
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,8 @@ COMPONENT_TRAPS = {
     "interrupt": c.INTERRUPT,
     "all fuel consumed by WebAssembly": c.OUT_OF_FUEL,
 }
+
+SEALS = 0xF  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE: the file stays as it is
 
 
 class PortableEngine:
@@ -141,8 +145,11 @@ class PortableCoreGuest(_Portable):
         return instance
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
-        instance = self._done(START, lambda: self._started(store))
-        exports, size = instance.exports(store), len(request)
+        return self._exchanged(store, self._done(START, lambda: self._started(store)), request)
+
+    def _exchanged(self, store: wasmtime.Store, instance: wasmtime.Instance, request: bytes) -> bytes:
+        exports: Any = instance.exports(store)
+        size = len(request)
         memory, alloc, evaluate = exports[abi.MEMORY], exports[abi.ALLOC], exports[abi.EVALUATE]
         if abi.INITIALIZE in exports:
             self._done(IN_INITIALIZE, lambda: exports[abi.INITIALIZE](store))
@@ -161,11 +168,11 @@ class PortableCoreGuest(_Portable):
 class ComponentGuest(_Portable):
     """A component of the world in `guest.abi`."""
 
-    quick = False  # its instances have neither a pool nor an image to start from
+    quick = False  # its instances have no pool to start from
 
     def __init__(self, engine: PortableEngine, code: bytes, limits: Limits, answer: int) -> None:
         super().__init__(engine, limits, answer)
-        self._component = _loaded(component.Component.deserialize, engine, code)
+        self._component = _loaded(_component, engine, code)
         self._linker = component.Linker(engine.engine)
 
     def _asked(self, store: wasmtime.Store, request: bytes) -> bytes:
@@ -174,6 +181,26 @@ class ComponentGuest(_Portable):
         if evaluate is None:
             raise CacheError(f"the compiled component lost its export `{abi.COMPONENT_EXPORT}`: run `wasmguard lock`")
         return bytes(self._done(IN_COMPONENT, lambda: evaluated(evaluate, store, request, self._answer)))
+
+
+def _component(engine: wasmtime.Engine, code: bytes) -> component.Component:
+    """A component whose memories start as images of its code, where it lies: nothing is copied for an event.
+
+    An interpreter starts from megabytes; copied, each byte takes a unit of fuel. wasmtime 50.0.1 maps them from the file
+    that the code came from, or makes a file in memory at the first instance of each core module. A jailed process could
+    not do the latter, and one is no instance before its start functions have run: so the code comes from a file in
+    memory, which nobody can open or change.
+    """
+    if not hasattr(os, "memfd_create"):
+        return component.Component.deserialize(engine, code)
+    file = os.memfd_create("component", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(file, "wb", closefd=False) as stream:
+            stream.write(code)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
+        return component.Component.deserialize_file(engine, f"/proc/self/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def _loaded(deserialize: Callable[[wasmtime.Engine, bytes], Any], engine: PortableEngine, code: bytes) -> Any:

@@ -8,14 +8,15 @@
 3. A core module keeps the rules of `wasmguard.sandbox.core_module`, a component those of `wasmguard.sandbox.component`.
 4. Two exports never look the same once their names are cleaned.
 
-`check_abi` compares the shape with guest ABI 1:
+`check_abi` compares the shape with the ABI that the manifest declares, guest ABI 1 if there is none:
 
 5. A command is refused, then every import but what `wasmguard.sandbox.wasi` meets by module, name and type, then every
    other ABI version, each with its own sentence. A component imports nothing at all.
 6. A core module exports memory, marker, `alloc` and `evaluate` with exactly their types; `_initialize` may be absent.
    Further exports do no harm, but for functions of a v128: asked for such a type, the C API of wasmtime 50.0.1 aborts
    the process. A component exports the function `evaluate`.
-7. Memory is not shared and not 64-bit. Memory and tables fit their limits from the start.
+7. A module of OPA imports exactly what `wasmguard.sandbox.opa` gives, and exports what it takes.
+8. Memory is not shared and not 64-bit. Memory and tables fit their limits from the start.
 
 The engine checks imports and exports again after compiling. Calls into a guest are unchecked and rest on these types,
 so two readers that know nothing of each other have to agree. The type of a component's `evaluate` is checked by the
@@ -29,7 +30,7 @@ from __future__ import annotations
 from wasmguard.errors import ModuleRefused
 from wasmguard.guest import abi
 from wasmguard.limits import DEFAULT, KIB, Limits
-from wasmguard.sandbox import wasi
+from wasmguard.sandbox import opa, wasi
 from wasmguard.sandbox.component import Component
 from wasmguard.sandbox.core_module import CoreModule, Memory, Names, Part
 from wasmguard.sandbox.reader import HEADER, Reader, shown
@@ -71,6 +72,9 @@ class Shape(Value):
     wasi: tuple[str, ...] = ()
     """The functions of `wasi_snapshot_preview1` that a core module imports, in its order; one may stand there twice."""
 
+    opa: tuple[str, ...] = ()
+    """What it imports of `env`, in its order: for a module of OPA that is everything."""
+
     memory: Memory | None = None
     """The largest memory at the start, wherever in the file."""
 
@@ -107,13 +111,13 @@ def scan(data: bytes, limits: Limits = DEFAULT) -> Shape:
     raise ModuleRefused(_header_refusal(data))
 
 
-def check_abi(shape: Shape, limits: Limits = DEFAULT) -> None:
-    """Hold the shape against guest ABI 1.
+def check_abi(shape: Shape, limits: Limits = DEFAULT, declared: int | str = abi.VERSION) -> None:
+    """Hold the shape against the ABI that was *declared*.
 
     Raises:
         ModuleRefused: if a policy with this shape could not be asked.
     """
-    if refusal := next(_refusals(shape, limits), ""):
+    if refusal := next(_refusals(shape, limits, declared), ""):
         raise ModuleRefused(refusal)
 
 
@@ -131,6 +135,7 @@ def _shape(data: bytes, kind: str, part: Part, exports: Mapping[str, str], modul
         size=len(data),
         imports=imports,
         wasi=tuple(name for module, name, _ in imports if module == wasi.MODULE),
+        opa=tuple(name for module, name, _ in imports if module == opa.MODULE),
         exports=_distinct(exports),
         memory=max(memories, key=lambda memory: memory.minimum, default=None),
         functions=sum(module.defined for module in modules),
@@ -177,9 +182,11 @@ def _version_refusal(version: int, layer: int) -> str:
     return f"is a {kind} of version {version} (known: {number}): build it with tools for version {number}"
 
 
-def _refusals(shape: Shape, limits: Limits) -> Iterator[str]:
+def _refusals(shape: Shape, limits: Limits, declared: int | str) -> Iterator[str]:
     """Why the shape cannot be asked, most helpful first."""
-    if shape.kind == "component":
+    if declared == abi.OPA:
+        yield from _opa_refusals(shape)
+    elif shape.kind == "component":
         yield from _component_import_refusals(shape.imports)
         yield from _export_refusals(shape.exports, {abi.COMPONENT_EXPORT: "func"}, {})
     else:
@@ -188,6 +195,8 @@ def _refusals(shape: Shape, limits: Limits) -> Iterator[str]:
 
 
 def _core_refusals(shape: Shape) -> Iterator[str]:
+    if opa.VERSION_GLOBAL in shape.exports and abi.EVALUATE not in shape.exports:
+        yield f'is made by `opa build`: write `abi = "{abi.OPA}"` in its manifest'
     if COMMAND in shape.exports and abi.EVALUATE not in shape.exports:
         yield f"is a command, it exports `{COMMAND}`: build it as a reactor or library that exports `{abi.EVALUATE}`"
     yield from _import_refusals(shape.imports)
@@ -197,6 +206,27 @@ def _core_refusals(shape: Shape) -> Iterator[str]:
     must = {abi.MEMORY: "memory"} | {name: spoken(signature) for name, signature in abi.CORE_EXPORTS.items()}
     may = {name: spoken(signature) for name, signature in abi.OPTIONAL_EXPORTS.items()}
     yield from _export_refusals(shape.exports, must, may)
+    yield from _vector_refusals(shape)
+
+
+def _opa_refusals(shape: Shape) -> Iterator[str]:
+    if opa.VERSION_GLOBAL not in shape.exports:
+        yield f"is not made by `opa build -t wasm`: build it so, or write `abi = {abi.VERSION}` in its manifest"
+    given = {name: spoken(signature) for name, signature in opa.IMPORTS.items()} | {abi.MEMORY: "memory"}
+    strange = [f"{module}.{name}" for module, name, _ in shape.imports if module != opa.MODULE or name not in given]
+    if strange:
+        yield f"imports {_listed(strange)}: a policy of OPA may import nothing but what OPA's ABI names"
+    for _, name, description in shape.imports:
+        if description != given[name]:
+            yield f"imports `{name}` as {description}: it is {given[name]}: build it with `opa build -t wasm`"
+    if abi.MEMORY not in (name for _, name, _ in shape.imports):
+        yield f"does not import `{opa.MODULE}.{abi.MEMORY}`: build it with `opa build -t wasm`"
+    must = {name: spoken(signature) for name, signature in opa.FUNCTIONS.items()}
+    yield from _export_refusals(shape.exports, must | dict.fromkeys(opa.GLOBALS, "global"), {})
+    yield from _vector_refusals(shape)
+
+
+def _vector_refusals(shape: Shape) -> Iterator[str]:
     for name, description in shape.exports.items():
         if "v128" in description:
             yield f"exports `{name}` as {description}: wasmtime cannot name that type: do not export it"

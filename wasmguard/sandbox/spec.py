@@ -25,6 +25,9 @@ class Spec(Value):
     wasi: tuple[str, ...] = ()
     """The functions of WASI that it imports, in its order; their code follows its own: see `sandbox.inert`."""
 
+    opa: tuple[str, ...] = ()
+    """The same for a module of OPA: everything that it imports of `env`, see `sandbox.opa`. Only those import that."""
+
     def as_data(self) -> dict[str, Any]:
         """Plain JSON data, for another process."""
         return self.as_dict() | {"limits": self.limits.as_dict()}
@@ -32,5 +35,5 @@ class Spec(Value):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Spec:
         """What `as_data` wrote down."""
-        limits, wasi = Limits(**data["limits"]), tuple(data["wasi"])
-        return cls(kind=data["kind"], limits=limits, answer=data["answer"], wasi=wasi)
+        imports = {name: tuple(data[name]) for name in ("wasi", "opa")}
+        return cls(kind=data["kind"], limits=Limits(**data["limits"]), answer=data["answer"], **imports)

@@ -14,16 +14,17 @@ CUSTOM = 0
 NESTED = frozenset({1, 4})  # in a component: a core module, a component
 
 
-def stripped(module: bytes) -> bytes:
-    """*module*, which `scan` has accepted, without custom sections at any depth."""
+def stripped(module: bytes, keep: frozenset[str] = frozenset()) -> bytes:
+    """*module*, which `scan` has accepted, without custom sections at any depth, but for those that *keep* names."""
     nested = NESTED if module.startswith(COMPONENT_HEADER) else frozenset()
     parts = [module[:HEADER]]
     for identity, section in Reader(module, HEADER).sections():
-        if identity == CUSTOM:
+        at = section.at
+        if identity == CUSTOM and section.name() not in keep:
             continue
-        content = section.take(section.left)
+        content = module[at : section.end]
         if identity in nested:
-            content = stripped(content)
+            content = stripped(content, keep)
         parts += [bytes([identity]), _length(len(content)), content]
     return b"".join(parts)
 

@@ -16,4 +16,4 @@ TRAPS = {
     10: "out of time",
     11: "out of fuel",
 }
-STACK_OVERFLOW, INTERRUPT, OUT_OF_FUEL = 0, 10, 11  # wasmtime_trap_code_t
+STACK_OVERFLOW, UNREACHABLE, INTERRUPT, OUT_OF_FUEL = 0, 9, 10, 11  # wasmtime_trap_code_t

@@ -1,13 +1,13 @@
 // msgpack, read where it lies and written into one growing buffer.
 //
-// 1. `parse` goes over all the bytes once. It traps at what is no msgpack, ends too early or goes on behind its end,
-//    and at ext, which requests have not. Nothing recurses: depth costs nothing.
+// 1. `parse` and `parseFields` go over all the bytes. They trap at what is no msgpack, ends too early or goes on behind
+//    its end, and at ext, which requests have not. Nothing recurses: depth costs nothing.
 // 2. Every other function traps where a value has another type than asked for, or a number does not fit.
 // 3. `fields` finds the values of a map, steps over the rest, and traps at a key that is no text or comes twice.
 //
 // Nothing here answers for what it cannot read: there is no error that a caller could forget to look at.
 
-import { Buffer, Text } from "./text";
+import { Buffer, isAscii, Text } from "./text";
 
 /** Scalars first, then what has a size. */
 export enum Kind {
@@ -80,20 +80,69 @@ class Cursor {
 
   /** Reads the text that comes next. */
   text(): Text {
-    if (this.head() != Kind.Text) unreachable();
-    const size = this.value;
+    const size = this.sizeOfText();
     return new Text(this.take(size), <i32>size);
   }
 
-  /** Steps over one value with all that it contains. */
-  skip(): void {
-    for (let left: u64 = 1; left > 0; left--) {
-      const kind = this.head();
-      if (kind < Kind.Text) continue;
-      if (kind == Kind.Text || kind == Kind.Binary) this.take(this.value);
-      else if (kind == Kind.List) left += this.value;
-      else left += 2 * this.value;
+  private sizeOfText(): u64 {
+    const at = this.at;
+    if (at < this.end && (load<u8>(at) & 0xe0) == 0xa0) { // almost all keys
+      this.at = at + 1;
+      return load<u8>(at) & 31;
     }
+    if (this.head() != Kind.Text) unreachable();
+    return this.value;
+  }
+
+  /** Steps over one value with all in it. Most of an event is only stepped over: this does not go by `head`. */
+  skip(): void {
+    const end = this.end;
+    let left: u64 = 1; // 2^32 entries of a map, and more behind them, cannot wrap it
+    do {
+      left--;
+      const at = this.at;
+      if (at >= end) unreachable();
+      const first = <u32>load<u8>(at);
+      if (first < 0x80 || first >= 0xe0) {
+        this.at = at + 1;
+      } else if (first < 0xa0) {
+        this.at = at + 1;
+        left += first < 0x90 ? 2 * (first & 15) : first & 15;
+      } else if (first < 0xc0) this.take(1 + (first & 31));
+      else left += this.skipSized(first);
+    } while (left);
+  }
+
+  /** Steps over what begins with a byte from c0 to df, without the values in it. Returns how many these are. */
+  private skipSized(first: u32): u64 {
+    if (first == 0xd9) {
+      this.at++;
+      this.take(this.number(1));
+    } else if (first >= 0xcc && first < 0xd4) this.take(1 + (1 << (first & 3))); // integers
+    else {
+      const kind = this.head();
+      if (kind == Kind.Text || kind == Kind.Binary) this.take(this.value);
+      else if (kind == Kind.List) return this.value;
+      else if (kind == Kind.Map) return 2 * this.value;
+    }
+    return 0;
+  }
+
+  /** What a map has under each of these keys, in their order; null where it has nothing. */
+  fields(keys: StaticArray<string>): StaticArray<Value | null> {
+    const found = new StaticArray<Value | null>(keys.length);
+    if (this.head() != Kind.Map) unreachable();
+    for (let left = this.value; left > 0; left--) {
+      const size = this.sizeOfText();
+      const start = this.take(size);
+      const place = placeOf(start, <i32>size, keys);
+      const value = this.at;
+      this.skip();
+      if (place < 0) continue;
+      if (found[place]) unreachable();
+      found[place] = new Value(value, this.at);
+    }
+    return found;
   }
 
   @inline
@@ -106,12 +155,23 @@ class Cursor {
     return this.found(value < 0 ? Kind.Negative : Kind.Unsigned, value);
   }
 
+  /** A number of so many bytes, the highest first. */
+  @inline
   private number(width: i32): u64 {
     const start = this.take(width);
-    let sum: u64 = 0;
-    for (let i = 0; i < width; i++) sum = (sum << 8) | load<u8>(start + i);
-    return sum;
+    if (width == 1) return load<u8>(start);
+    if (width == 2) return bswap<u16>(load<u16>(start));
+    return width == 4 ? bswap<u32>(load<u32>(start)) : bswap<u64>(load<u64>(start));
   }
+}
+
+/** Which of the keys stands in these bytes; negative if none does. */
+function placeOf(start: usize, size: i32, keys: StaticArray<string>): i32 {
+  for (let i = 0, count = keys.length; i < count; i++) {
+    const key = unchecked(keys[i]);
+    if (key.length == size && isAscii(start, key)) return i;
+  }
+  return -1;
 }
 
 /** One value in bytes that `parse` has been over. */
@@ -181,18 +241,7 @@ export class Value {
 
   /** What a map has under each of these keys, in their order; null where it has nothing. */
   fields(keys: StaticArray<string>): StaticArray<Value | null> {
-    const found = new StaticArray<Value | null>(keys.length);
-    const cursor = this.expect(Kind.Map);
-    for (let left = cursor.value; left > 0; left--) {
-      const key = cursor.text();
-      for (let i = 0; i < keys.length; i++) {
-        if (!key.is(keys[i])) continue;
-        if (found[i]) unreachable();
-        found[i] = new Value(cursor.at, cursor.end);
-      }
-      cursor.skip();
-    }
-    return found;
+    return this.cursor().fields(keys);
   }
 
   private cursor(): Cursor {
@@ -233,6 +282,14 @@ export function parse(start: usize, size: usize): Value {
   return new Value(start, start + size);
 }
 
+/** The fields of the one map that fills all the bytes: see `Value.fields`. */
+export function parseFields(start: usize, size: usize, keys: StaticArray<string>): StaticArray<Value | null> {
+  const cursor = new Cursor(start, start + size);
+  const found = cursor.fields(keys);
+  if (cursor.at != cursor.end) unreachable();
+  return found;
+}
+
 /** The value, or null if it is nil: events say so where there is nothing. */
 export function unlessNil(value: Value | null): Value | null {
   return value && !value.isNil ? value : null;
@@ -258,6 +315,11 @@ export class Writer {
     else if (value <= u16.MAX_VALUE) this.marked(0xcd, value, 2);
     else if (value <= u32.MAX_VALUE) this.marked(0xce, value, 4);
     else this.marked(0xcf, value, 8);
+  }
+
+  negative(value: i64): void {
+    if (value >= -32) this.buffer.byte(<u8>value);
+    else this.marked(0xd3, <u64>value, 8);
   }
 
   text(value: Text): void {

@@ -6,6 +6,15 @@ function unit(literal: string, index: i32): u16 {
   return load<u16>(changetype<usize>(literal) + ((<usize>index) << 1));
 }
 
+/** Whether this literal of ASCII begins at `start`, where there are as many bytes. */
+@inline
+export function isAscii(start: usize, literal: string): bool {
+  for (let i = 0; i < literal.length; i++) {
+    if (load<u8>(start + i) != unit(literal, i)) return false;
+  }
+  return true;
+}
+
 /** Bytes of UTF-8 that somebody else owns. */
 export class Text {
   constructor(
@@ -34,11 +43,7 @@ export class Text {
 
   /** Whether it begins with this literal of ASCII. */
   begins(literal: string): bool {
-    if (this.size < literal.length) return false;
-    for (let i = 0; i < literal.length; i++) {
-      if (load<u8>(this.start + i) != unit(literal, i)) return false;
-    }
-    return true;
+    return this.size >= literal.length && isAscii(this.start, literal);
   }
 
   equals(other: Text): bool {

@@ -19,11 +19,13 @@
 // stub`, which never frees (every event gets a fresh instance), and `--use abort=`, which makes each failed check a
 // trap.
 
-import { Kind, parse, Value, Writer } from "./msgpack";
+import { Kind, parseFields, Value, Writer } from "./msgpack";
 import { Buffer, Text } from "./text";
 
 export { Items, Kind, parse, textOf, unlessNil, Value, Writer } from "./msgpack";
 export { Buffer, Text } from "./text";
+
+const KEYS: StaticArray<string> = ["abi", "event", "settings", "state"];
 
 /** What a policy is asked. */
 export class Request {
@@ -36,7 +38,7 @@ export class Request {
 
   /** Every key must be there: a request without `state` does not say that nothing is remembered. */
   static parse(start: usize, size: usize): Request {
-    const found = parse(start, size).fields(["abi", "event", "settings", "state"]);
+    const found = parseFields(start, size, KEYS);
     for (let i = 0; i < found.length; i++) if (!found[i]) unreachable();
     if (found[0]!.unsigned() != 1 || found[1]!.kind != Kind.Map || found[2]!.kind != Kind.Map) unreachable();
     return new Request(found[1]!, found[2]!, found[3]!.isNil ? null : found[3]!.binary());

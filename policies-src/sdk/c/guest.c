@@ -53,10 +53,12 @@ static char *write_answer(char *out, const struct answer *answer) {
 // Answers the request at `start`: where the answer is, and its size in the lower half.
 uint64_t EXPORT(wasmguard_evaluate)(const char *start, size_t size) {
   static struct answer answer;
-  value event = 0, settings = 0;
-  const struct field fields[] = {{TEXT("event"), &event}, {TEXT("settings"), &settings}};
-  fields_of(checked(start, size), fields, 2);
-  if (!event) __builtin_trap();
+  value abi = 0, event = 0, settings = 0, state = 0;
+  const struct field fields[] = {
+      {TEXT("abi"), &abi}, {TEXT("event"), &event}, {TEXT("settings"), &settings}, {TEXT("state"), &state}};
+  fields_of(checked(start, size), fields, 4);
+  if (!abi || *abi != 1 || !event || !settings || !state) __builtin_trap(); // 1 is a byte of its own in msgpack
+  if (unless_nil(state) && mp_typeof(*state) != MP_BIN) __builtin_trap();
   judge(event, settings, &answer);
   char *at = need(most(&answer)), *end = write_answer(at, &answer);
   return (uint64_t)(uintptr_t)at << 32 | (uint32_t)(end - at);

@@ -28,16 +28,13 @@ static uint64_t number(struct cursor *c, unsigned width) {
 static uint64_t step_over_head(struct cursor *c) {
   uint8_t head = number(c, 1);
   int hint = mp_parser_hint[head];
-  if (head == 0xc1) __builtin_trap(); // the byte that msgpack never uses
+  if (head == 0xc1 || mp_type_hint[head] == MP_EXT) __builtin_trap(); // no value at all, or one that no host writes
   if (hint >= 0) return step(c, hint), 0;
   if (hint > MP_HINT) return -hint;
   switch (hint) {
   case MP_HINT_STR_8: return step(c, number(c, 1)), 0; // bin has the same hints
   case MP_HINT_STR_16: return step(c, number(c, 2)), 0;
   case MP_HINT_STR_32: return step(c, number(c, 4)), 0;
-  case MP_HINT_EXT_8: return step(c, number(c, 1) + 1), 0; // and one byte for its type
-  case MP_HINT_EXT_16: return step(c, number(c, 2) + 1), 0;
-  case MP_HINT_EXT_32: return step(c, number(c, 4) + 1), 0;
   case MP_HINT_ARRAY_16: return number(c, 2);
   case MP_HINT_ARRAY_32: return number(c, 4);
   case MP_HINT_MAP_16: return 2 * number(c, 2);

@@ -2,8 +2,11 @@
 //!
 //! The heap starts behind the static data, in the page that the module begins with. That holds a small event and its
 //! answer, so it costs no `memory.grow`, which is most of what a general allocator adds to such an event.
+//!
+//! Built for another target than wasm, where tests run, it is the machine's.
 
 const std = @import("std");
+const builtin = @import("builtin");
 
 const page = 64 << 10;
 
@@ -11,10 +14,10 @@ extern var __heap_base: u8; // the linker's: the first address that nothing live
 
 var taken: usize = 0; // bytes behind __heap_base
 
-pub const allocator: std.mem.Allocator = .{
+pub const allocator: std.mem.Allocator = if (builtin.cpu.arch.isWasm()) .{
     .ptr = undefined,
     .vtable = &.{ .alloc = alloc, .resize = resize, .remap = remap, .free = std.mem.Allocator.noFree },
-};
+} else std.heap.page_allocator;
 
 /// `size` bytes that nobody else has, or null.
 pub fn take(size: usize, alignment: std.mem.Alignment) ?[*]u8 {

@@ -62,7 +62,7 @@ impl Answer {
 }
 
 impl Effect {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Effect::Pass => "pass",
             Effect::Allow => "allow",
@@ -92,6 +92,18 @@ impl Out {
 
     pub fn text(&mut self, text: &str) -> &mut Self {
         write_str(&mut self.0, text).unwrap_or_else(|_| malformed());
+        self
+    }
+
+    #[cfg(feature = "serde")]
+    pub fn truth(&mut self, truth: bool) -> &mut Self {
+        rmp::encode::write_bool(&mut self.0, truth).unwrap_or_else(|_| malformed());
+        self
+    }
+
+    #[cfg(feature = "serde")]
+    pub fn binary(&mut self, bytes: &[u8]) -> &mut Self {
+        rmp::encode::write_bin(&mut self.0, bytes).unwrap_or_else(|_| malformed());
         self
     }
 

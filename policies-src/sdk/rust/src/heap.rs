@@ -24,6 +24,20 @@ unsafe impl GlobalAlloc for Bump {
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+
+    /// What was handed out last grows where it is: a text that is put together piece by piece is that most of the time.
+    #[cfg(feature = "serde")]
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let is_last = start as usize + layout.size() == addr_of!(__heap_base) as usize + TAKEN.load(Relaxed);
+        if is_last && size >= layout.size() {
+            return if take(size - layout.size(), 1).is_null() { null_mut() } else { start };
+        }
+        let made = take(size, layout.align());
+        if !made.is_null() {
+            core::ptr::copy_nonoverlapping(start, made, size.min(layout.size()));
+        }
+        made
+    }
 }
 
 /// `size` bytes that nobody else has, or null.

@@ -1,14 +1,16 @@
-//! What a policy in Rust stands on: guest ABI 1, no imports, no std.
+//! What a policy in Rust stands on: guest ABI 1, no imports.
 //!
-//! `request` and `answer` are msgpack in and out; `heap` hands out memory; `scan` looks for bytes; `path` and `glob`
-//! know paths as text. A policy is a function from the bytes of a request to an `Answer`, named once: `policy!(judge)`.
+//! With the feature `serde` it is the kit of README.md: `use wasmguard_guest::prelude::*`. Without, and without std, it
+//! is what that stands on: `request` and `answer` are msgpack in and out; `heap` hands out memory; `scan` looks for
+//! bytes; `path` and `glob` know paths as text. There a policy is a function from the bytes of a request to an
+//! `answer::Answer`, named once: `policy!(judge)`.
 //!
 //! A request that cannot be read is answered by a trap, never by a verdict: the host makes that a deny. So there are no
 //! errors to pass around, and no panic message is ever built.
 //!
 //! Built for another target than wasm, where its tests run, a trap is a panic.
 
-#![cfg_attr(target_arch = "wasm32", no_std)]
+#![cfg_attr(all(target_arch = "wasm32", not(feature = "serde")), no_std)]
 
 extern crate alloc;
 
@@ -16,7 +18,11 @@ pub mod answer;
 pub mod glob;
 #[cfg(target_arch = "wasm32")]
 pub mod heap;
+#[cfg(feature = "serde")]
+pub mod kit;
 pub mod path;
+#[cfg(feature = "serde")]
+pub mod prelude;
 pub mod request;
 pub mod scan;
 
@@ -38,7 +44,7 @@ pub fn utf8(bytes: &[u8]) -> &str {
 #[global_allocator]
 static HEAP: heap::Bump = heap::Bump;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(feature = "serde")))]
 #[panic_handler]
 fn panicked(_: &core::panic::PanicInfo) -> ! {
     core::arch::wasm32::unreachable()

@@ -32,3 +32,25 @@ pub fn is_below(path: &[u8], root: &[u8]) -> bool {
 pub fn climbs(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|component| component == b"..")
 }
+
+/// An absolute path with its `.`, `..` and doubled slashes resolved; the top is `/`. Any other path stays as it is:
+/// where it starts is not known here.
+#[cfg(feature = "serde")]
+pub fn normal(path: &str) -> String {
+    let mut normal = Vec::with_capacity(path.len() + 1);
+    match path.starts_with('/') {
+        true => append(&mut normal, 0, path.as_bytes()),
+        false => return String::from(path),
+    }
+    if normal.is_empty() {
+        normal.push(b'/');
+    }
+    String::from_utf8(normal).unwrap_or_else(|_| crate::malformed())
+}
+
+/// Whether `path` is the folder or below it, as text: `/etcetera` is not in `/etc`. Resolve both first.
+#[cfg(feature = "serde")]
+pub fn is_in(path: &str, folder: &str) -> bool {
+    let folder = folder.strip_suffix('/').unwrap_or(folder);
+    path == folder || is_below(path.as_bytes(), folder.as_bytes())
+}

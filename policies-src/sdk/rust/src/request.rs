@@ -1,7 +1,7 @@
 //! A request, read in one pass over the msgpack bytes, which everything that is read borrows from.
 //!
-//! 1. What is not a request ends in a trap: a value that does not end, a byte that starts none, bytes left over, a
-//!    known key that comes twice, no event, a wrong type at a key that is read.
+//! 1. What is not a request ends in a trap: a value that does not end, a byte that starts none, an ext type, bytes left
+//!    over, another ABI than 1, a known key that comes twice or is missing, a wrong type at a key that is read.
 //! 2. Anything else is stepped over, whatever it is: a text or binary of any size costs as much as an empty one. This
 //!    is why rmp reads here, and not rmp-serde: that checks the UTF-8 of every text on its way, so that 300 kB of
 //!    content would cost more fuel than everything else together.
@@ -15,20 +15,22 @@ use crate::malformed;
 /// The fields of a tool's input that carry a path.
 pub const PATH_FIELDS: [&str; 4] = ["file_path", "notebook_path", "path", "scriptPath"];
 
-/// Reads a request. `settings` is called where the settings begin and reads them all; without any, they are the
-/// default.
-pub fn read<'a, S: Default>(bytes: &'a [u8], settings: impl Fn(&mut Reader<'a>) -> S) -> (Event<'a>, S) {
+/// Reads a request. `settings` is called where the settings begin and reads them all.
+pub fn read<'a, S>(bytes: &'a [u8], settings: impl Fn(&mut Reader<'a>) -> S) -> (Event<'a>, S) {
     let mut reader = Reader::new(bytes);
-    let (mut event, mut set) = (None, None);
+    let (mut abi, mut event, mut set, mut state) = (None, None, None, None);
     for _ in 0..reader.map() {
         match reader.text() {
             b"event" => once(&mut event, Event::read(&mut reader)),
             b"settings" => once(&mut set, settings(&mut reader)),
+            b"abi" => once(&mut abi, reader.value()),
+            b"state" => once(&mut state, reader.value()),
             _ => reader.skip(),
         }
     }
-    match event {
-        Some(event) if reader.is_at_end() => (event, set.unwrap_or_default()),
+    match (abi, event, set, state) {
+        // 1 is a byte of its own in msgpack; a state is nil or bin
+        (Some([1]), Some(event), Some(set), Some([0xc0 | 0xc4..=0xc6, ..])) if reader.is_at_end() => (event, set),
         _ => malformed(),
     }
 }
@@ -208,15 +210,7 @@ impl<'a> Reader<'a> {
             Marker::U16 | Marker::I16 => 2,
             Marker::U32 | Marker::I32 | Marker::F32 => 4,
             Marker::U64 | Marker::I64 | Marker::F64 => 8,
-            Marker::FixExt1 => 2, // its data and one byte for its type
-            Marker::FixExt2 => 3,
-            Marker::FixExt4 => 5,
-            Marker::FixExt8 => 9,
-            Marker::FixExt16 => 17,
-            Marker::Ext8 => self.number(1) + 1,
-            Marker::Ext16 => self.number(2) + 1,
-            Marker::Ext32 => self.number(4) + 1,
-            Marker::Reserved => malformed(),
+            _ => malformed(), // an ext type, which no host writes, or no value at all
         };
         self.take(usize::try_from(size).unwrap_or_else(|_| malformed()));
         Head::Other
