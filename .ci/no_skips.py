@@ -1,7 +1,7 @@
 """A pytest plugin for CI: a test that is skipped has failed.
 
 Tests that need more than Python (the real client, compilers) skip, with the reason, where that is missing. CI has it
-all, and there a skip would mean that nobody looked: `PYTHONPATH=.ci python -m pytest -p no_skips -m "e2e or rebuild"`.
+all, and there a skip would mean that nobody looked: `PYTHONPATH=.ci python -m pytest -p no_skips -m e2e`.
 """
 
 import pytest

@@ -1,6 +1,7 @@
 """Locking: what is refused, what is pinned, and that nothing is half done."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_a_module_that_may_not_be_loaded_is_refused_by_name_and_reason(configure
         locked(configured(name))
     assert str(caught.value).startswith(f"policy `{name.replace('_', '-')}`: module `")
     assert list(own_home.rglob("*.plan")) == []
+
+
+def test_a_refusal_tells_the_owner_what_the_policys_manifest_needs(locked, own_home, tmp_path):
+    place = Path(__file__).parents[1] / "build" / "languages" / "python"
+    path = tmp_path / "wasmguard.toml"
+    path.write_text(f'[[policy]]\nname = "it"\nmodule = {json.dumps(str(place))}\n', encoding="utf-8")
+    with pytest.raises(ModuleRefused, match=r'; its manifest says that it needs `limits.profile = "roomy"`$'):
+        locked(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0asm", b"(module)", b"\x1f\x8b gzip", b"\x7fELF"])

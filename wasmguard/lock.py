@@ -23,7 +23,7 @@ from wasmguard.event import GATING
 from wasmguard.guest.abi import OPA, VERSION
 from wasmguard.guest.bundle import Bundle, open_bundle
 from wasmguard.guest.grants import Constraint, Grants, Max, OneOf
-from wasmguard.limits import HARD_MAX, KIB, MIB, Limits
+from wasmguard.limits import HARD_MAX, KIB, MIB, ROOMY, Limits
 from wasmguard.sandbox import bindings, opa, opa_entry
 from wasmguard.sandbox.cache import digest
 from wasmguard.sandbox.compile import compiled
@@ -191,8 +191,15 @@ def _checked(name: str, bundle: Bundle, limits: Limits) -> Shape:
         shape = scan(bundle.module, limits)
         check_abi(shape, limits, _declared(bundle))
     except ModuleRefused as error:
-        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}") from None
+        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {error}{_needs(bundle, limits)}") from None
     return shape
+
+
+def _needs(bundle: Bundle, limits: Limits) -> str:
+    """What a refusal adds for a policy that has less than its author says it needs."""
+    if bundle.manifest and bundle.manifest.limits == "roomy" and limits.module < ROOMY.module:
+        return '; its manifest says that it needs `limits.profile = "roomy"`'
+    return ""
 
 
 def _setups(guests: list[tuple[str, Limits]]) -> dict[str, Setup]:
@@ -229,7 +236,7 @@ def _code(name: str, bundle: Bundle, setup: Setup, limits: Limits, *, again: boo
             why = str(error)
             store.write(refused, why.encode())
     if why:
-        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {why}")
+        raise ModuleRefused(f"policy `{name}`: module `{bundle.path}`: {why}{_needs(bundle, limits)}")
     return code, perf_counter() - begun
 
 
