@@ -15,9 +15,7 @@ bytes.
 """
 
 import argparse
-import contextlib
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,7 @@ from typing import NamedTuple
 from wasmguard.errors import BuildError, WasmguardError
 from wasmguard.text import one_line
 from wasmguard.workshop import build as workshop
+from wasmguard.workshop.files import replace_files
 from wasmguard.workshop.languages.language import ToolMissing
 
 HERE = Path(__file__).resolve().parent
@@ -98,8 +97,8 @@ def rebuilt(name, into, before, work):
     files = {file: (made / file).read_bytes() for file in FILES}
     word = compared(files, before / name) if reproducible else "not comparable"
     if into:
-        for file, data in files.items():
-            replace(into / name / file, data)
+        (into / name).mkdir(parents=True, exist_ok=True)
+        replace_files({into / name / file: data for file, data in files.items()})
     why = "" if reproducible else "its tools give other bytes each time: tests/languages says whether it keeps its word"
     return Row(name, f"{len(files['policy.wasm']):,}", word, why)
 
@@ -135,19 +134,6 @@ def compared(files, before):
         return "new"
     there = {file: (before / file).read_bytes() if (before / file).exists() else b"" for file in files}
     return "same" if there == files else "different"
-
-
-def replace(path, data):
-    """Put *data* into the file *path*, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(data)
-        part.chmod(0o644)
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
 
 
 def table(rows):

@@ -85,6 +85,15 @@ def test_a_refusal_tells_the_owner_what_the_policys_manifest_needs(locked, own_h
         locked(path)
 
 
+@pytest.mark.parametrize(("given", "noted"), [("", 1), ('limits.profile = "roomy"', 0)])
+def test_a_policy_that_needs_more_room_is_noted_until_the_owner_gives_it(locked, own_home, tmp_path, given, noted):
+    place = Path(__file__).parents[1] / "build" / "languages" / "rego"
+    path = tmp_path / "wasmguard.toml"
+    path.write_text(f'[[policy]]\nname = "it"\nmodule = {json.dumps(str(place))}\n{given}\n', encoding="utf-8")
+    notices = locked(path).policies[0].notices
+    assert sum("it asks for more than the default limits" in notice for notice in notices) == noted
+
+
 @pytest.mark.parametrize("content", [b"", b"\0asm", b"(module)", b"\x1f\x8b gzip", b"\x7fELF"])
 def test_bytes_that_are_no_module_are_refused(configured, locked, tmp_path, content):
     path = configured("pass")

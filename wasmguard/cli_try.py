@@ -52,6 +52,9 @@ def test(path: str, watch: bool, **given: Any) -> None:
     used that the manifest does not ask for. Events, tools and effects that no
     case touches are told.
 
+    Building runs the project's compiler, and whatever its source makes that do,
+    as you: for a project that is not yours say --no-build.
+
     Cases:
       [[case]]
       name = "a write below the folder is denied"

@@ -69,7 +69,7 @@ ROOMY = DEFAULT.replaced(
     clock=500,
     memory=32 * MIB,  # Python with big payloads
     stack=512 * KIB,
-    memories=4,  # components: JavaScript needs 3 memories, Python 31 instances; 4 / 20 / 50 ran both
+    memories=4,  # components: JavaScript needs 4 memories, Python 31 instances; 4 / 20 / 50 ran both
     tables=20,
     instances=50,
     module=32 * MIB,
@@ -97,7 +97,7 @@ HARD_MAX = Limits(
 )
 
 AUTHOR = {"compile_cpu": HARD_MAX.compile_cpu, "compile_wall": HARD_MAX.compile_wall}
-"""What an author's own machine may take to compile a policy that is tried there: it is busy, and the source is known."""
+"""What an author's machine may take to compile a policy that is tried there: it is busy, and the source is known."""
 
 PROFILES = {"tight": TIGHT, "default": DEFAULT, "roomy": ROOMY}
 

@@ -129,7 +129,8 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         elif shape.wasi:
             entry = entry.replaced(wasi=shape.wasi, inert=_inert(setup, limits))
         planned.append(entry)
-        told.append(_told(policy, bundle, grants, pins.get(policy.name), seconds))
+        notices = _notices(policy, bundle, grants, limits)
+        told.append(_told(policy, bundle, notices, pins.get(policy.name), seconds))
     made = plan.Plan(
         config=os.path.abspath(path),
         digest=settings.digest,
@@ -337,7 +338,7 @@ def _optional(names: object) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)  # type: ignore[arg-type]  # lists of names, checked by pydantic
 
 
-def _told(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str | None, seconds: float) -> Locked:
+def _told(policy: owner.PolicyConfig, bundle: Bundle, notices: list[str], pin: str | None, seconds: float) -> Locked:
     return Locked(
         name=policy.name,
         reference=policy.module,
@@ -346,15 +347,15 @@ def _told(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, pin: str |
         summary=bundle.manifest.summary if bundle.manifest else "",
         size=len(bundle.module),
         seconds=seconds,
-        notices=tuple(_notices(policy, bundle, grants)),
+        notices=tuple(notices),
     )
 
 
-def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants) -> list[str]:
+def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, limits: Limits) -> list[str]:
     """What the owner should know about this policy, one sentence each."""
     manifest = bundle.manifest
     notices = [_strength(key, constraint) for key, constraint in grants.rewrite.items()]
-    if manifest and manifest.limits == "roomy":
+    if manifest and manifest.limits == "roomy" and (limits.fuel < ROOMY.fuel or limits.instances < ROOMY.instances):
         notices.append('it asks for more than the default limits: `limits.profile = "roomy"` gives them')
     notices += _missing(manifest.asks, grants) if manifest else ()
     for event in policy.events or policy.matchers or ():

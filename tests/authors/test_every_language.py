@@ -139,10 +139,7 @@ OTHERWISE = {
         "  // const file = path.normal(given);\n  const file = given;",
         "  const file = path.normal(given);",
     ),
-    "typescript": ("if (within(path, folder))", "if (within(normal(path), folder))"),
-    "javascript": ("if (within(path, folder))", "if (within(normal(path), folder))"),
-    "python": ("if within(path, folder):", "if within(normal(path), folder):"),
-    "rego": ("target := file\n", "target := path.normal(file)\n"),
+    "rego": ("# target := path.normal(file)\ntarget := file\n", "target := path.normal(file)\n"),
     "zig": (
         "    // const path = try wasmguard.path.normal(given);\n    const path = given;\n",
         "    const path = try wasmguard.path.normal(given);\n",

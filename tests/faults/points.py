@@ -125,9 +125,9 @@ JAILED_CELL = (
     Point("cell", "read the request", "wasmguard.sandbox.inmate:_request"),
     Point("cell", "the request was read", "wasmguard.sandbox.inmate:_request", "after"),
     Point("cell", "instantiate", "wasmguard.sandbox.call:CoreGuest._asked"),
-    Point("cell", "instantiated", "wasmguard.sandbox.call:_export", only="given[3] == b'memory'"),
-    Point("cell", "alloc", "wasmguard.sandbox.call:_done", only="given[2] == 2"),
-    Point("cell", "evaluate", "wasmguard.sandbox.call:_done", only="given[2] == 3"),
+    Point("cell", "instantiated", "wasmguard.sandbox.call:export", only="given[3] == b'memory'"),
+    Point("cell", "alloc", "wasmguard.sandbox.call:done", only="given[2] == 2"),
+    Point("cell", "evaluate", "wasmguard.sandbox.call:done", only="given[2] == 3"),
     Point("cell", "evaluated", "wasmguard.sandbox.call:CoreGuest._left", "after"),
     Point("cell", "answer", "wasmguard.sandbox.frames:answered"),
 )

@@ -153,6 +153,12 @@ def without(key, value):
     return bytes([WHOLE[0] - 1]) + instead(key + value, b"")[1:]
 
 
+def twice_in_event(key, value):
+    """The request with a field of the event said once more, first."""
+    at = WHOLE.index(EVENT) + len(EVENT)
+    return WHOLE[:at] + bytes([WHOLE[at] + 1]) + key + value + WHOLE[at + 1 :]
+
+
 def packed(**fields):
     """A request with other values."""
     whole = msgpack.unpackb(WHOLE)
@@ -196,6 +202,20 @@ MALFORMED = {
     "an ext type as the tool's name": packed(event={**WRITE, "tool_name": msgpack.ExtType(1, b"\0")}),
     "a number as a key": msgpack.packb({**msgpack.unpackb(WHOLE), 1: 2}),
     "a key that is no text in the event": packed(event={**WRITE, 7: 1}),
+    "the event's name twice": twice_in_event(b"\xafhook_event_name", b"\xaaPreToolUse"),
+    "the tool twice": twice_in_event(b"\xa9tool_name", b"\xa4Read"),
+    "the folder twice": twice_in_event(b"\xa3cwd", b"\xa1/"),
+    "the input twice": twice_in_event(b"\xaatool_input", b"\x80"),
+    "the path twice": instead(b"\x82\xa9file_path", b"\x83\xa9file_path\xa2/x\xa9file_path"),
+    "a setting twice": instead(SETTINGS + b"\x80", SETTINGS + b"\x82" + b"\xa4root\xa2/x" * 2),
+    "a path of 2^32 - 1 bytes": instead(b"\xa6/etc/x", b"\xdb\xff\xff\xff\xff/etc/x"),
+    "a path of 2^31 bytes": instead(b"\xa6/etc/x", b"\xdb\x80\x00\x00\x00/etc/x"),
+    "a binary of 2^32 - 1 bytes": instead(b"\xa6/etc/x", b"\xc6\xff\xff\xff\xff/etc/x"),
+    "a list of 2^32 - 1 items": instead(b"\xa6/etc/x", b"\xdd\xff\xff\xff\xff"),
+    "an input of 2^31 pairs": instead(b"\x82\xa9file_path", b"\xdf\x80\x00\x00\x00\xa9file_path"),
+    "an ABI whose last 32 bits are 1": instead(ABI + b"\x01", ABI + b"\xcf\x00\x00\x00\x01\x00\x00\x00\x01"),
+    "an ABI whose last 8 bits are 1": instead(ABI + b"\x01", ABI + b"\xcd\x01\x01"),
+    "100,000 lists in the input": instead(b"\xa6/etc/x", b"\x91" * 100_000),
     "a path that is no UTF-8": instead(b"/etc/x", b"/etc/\xff"),
     "a path with half a character": instead(b"/etc/x", b"/etc/\xc3"),
     "a path with a surrogate": write("/etc/xyz", "").replace(b"/etc/xyz", b"/etc/\xed\xa0\x80"),

@@ -68,12 +68,7 @@ def test_its_cases_hold_as_its_author_tests_them_and_touch_all_that_it_declares(
     assert [(one.case.where, one.differences) for one in judgements if not one.ok] == []
 
 
-LENIENT = pytest.mark.xfail(strict=True, reason="its reader takes some requests that no host writes")
-
-
-@pytest.mark.parametrize(
-    "policy", [policy if most_remembered(policy) else pytest.param(policy, marks=LENIENT) for policy in POLICIES]
-)
+@pytest.mark.parametrize("policy", POLICIES)
 def test_what_must_hold_for_every_policy_holds_for_it(own_home, policy):
     with tried(str(BUILT / policy)) as trial:
         judgements = [judged(trial, case) for case in read_cases(str(SOURCES / policy / "cases"))]

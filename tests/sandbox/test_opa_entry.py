@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
+import wasmtime
 
 from wasmguard import Effect, Guard, lock, plan
-from wasmguard.errors import ModuleRefused
+from wasmguard.errors import ModuleChanged, ModuleRefused
 from wasmguard.sandbox import opa_entry
 from wasmguard.sandbox.engine import Setup
 
+GUESTS = Path(__file__).parents[1] / "guests"
 MANIFEST = """
 abi = {abi}
 name = "rego"
@@ -92,6 +95,54 @@ def test_a_guard_asks_it_like_any_other(guest, effect, isolation, configured):
         for _ in range(2):
             assert guard.decide(EVENT).effect is effect
         assert asyncio.run(guard.adecide(EVENT)).effect is effect
+
+
+@pytest.mark.parametrize(("before", "after"), [('"opa"', "1"), ("1", '"opa"')])
+def test_another_abi_in_its_manifest_is_another_policy(before, after, configured):
+    guest = "opa_pass" if before == '"opa"' else "pass"
+    config = configured(guest, abi=before)
+    lock.lock(str(config), repin=True)
+    configured(guest, abi=after)
+    config.write_text(config.read_text() + "# saved again\n")
+    with pytest.raises(ModuleChanged, match=r"the manifest of `.+` changed since it was locked"):
+        lock.lock(str(config), repin=False)
+    with pytest.raises(ModuleRefused):
+        lock.lock(str(config), repin=True)
+
+
+REMEMBERS = """
+  (data (i32.const 2048)
+    "[{\\22result\\22:{\\22state\\22:\\22b\\22,\\22rewrite\\22:{\\22file_path\\22:\\22/y\\22}}}]\\00")
+  (data (i32.const 3072) "[{\\22result\\22:{\\22effect\\22:\\22deny\\22,\\22reason\\22:\\22again\\22}}]\\00")
+  (global $last (mut i32) (i32.const 0))
+  (func (export "opa_json_parse") (param i32 i32) (result i32)
+    (global.set $last (i32.load8_u (i32.sub (i32.add (local.get 0) (local.get 1)) (i32.const 2)))) (i32.const 1))
+  (func (export "opa_eval_ctx_get_result") (param i32) (result i32)
+    (select (i32.const 3072) (i32.const 2048) (i32.eq (global.get $last) (i32.const 34)))))
+"""  # `null}` ends a request without a state, `"b"}` the next one
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+@pytest.mark.parametrize("shadow", [False, True])
+def test_what_it_rewrites_and_remembers_is_granted_as_to_any_other(configured, tmp_path, isolation, shadow):
+    text = (GUESTS / "opa_pass.wat").read_text(encoding="utf-8").rstrip()[:-1]
+    dropped = ("opa_json_parse", "opa_eval_ctx_get_result")
+    text = "\n".join(line for line in text.split("\n") if not any(f'"{name}"' in line for name in dropped))
+    config = configured("opa_pass", isolation=isolation)
+    (tmp_path / "opa_pass/policy.wasm").write_bytes(wasmtime.wat2wasm(text + REMEMBERS))
+    granted = "shadow = true\n" if shadow else ""
+    granted += '[policy.grants]\nstate = { max = 99 }\nrewrite = { "Write.file_path" = { max = 99 } }\n'
+    config.write_text(config.read_text() + granted)
+    lock.lock(str(config), repin=True)
+    with Guard.load(str(config)) as guard:
+        decided = [guard.decide(EVENT) for _ in range(2)]
+    if shadow:
+        assert [one.effect for one in decided] == [Effect.PASS] * 2
+        assert all(one.rewrite is None for one in decided)
+        return
+    assert (decided[0].effect, decided[0].rewrite["file_path"]) == (Effect.PASS, "/y")
+    assert decided[1].effect is Effect.DENY
+    assert "again" in decided[1].reason
 
 
 def test_its_fault_says_what_it_said(configured):

@@ -1,10 +1,16 @@
 """The public API as oracle: the direct call path and the portable one agree about every guest there is."""
 
+import errno
+import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from wasmguard.errors import GuestFault, InvalidAnswer, ModuleRefused, Trapped
+from tests.sandbox.cells import PASS, REQUEST, descriptors, natively, processes
+from wasmguard.errors import CacheError, GuestFault, HostError, InvalidAnswer, ModuleRefused, Trapped
 from wasmguard.limits import DEFAULT, ROOMY
 from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
@@ -111,3 +117,76 @@ def test_a_trap_in_a_component_is_a_fault_and_the_next_event_is_answered(compone
         with pytest.raises(Trapped, match="unreachable"):
             trapping.evaluate(REQUESTS[-1])
     assert component(component_engine, assembled, "component_pass").evaluate(b"x")[0]
+
+
+# --- a component's code lies in a file in memory, and its memories start as images of that
+
+
+def test_what_a_component_writes_into_its_memory_is_gone_at_the_next_event(component_engine, assembled):
+    """Pages of an image are shared until they are written, by all guests of the same code too."""
+    one, other = (component(component_engine, assembled, "component_counter") for _ in range(2))
+    for guest in (one, other, one, other, one):
+        assert guest.evaluate(REQUEST)[0] == PASS
+
+
+def test_so_it_is_in_a_process_which_makes_no_file_any_more(assembled):
+    spec, code = natively(assembled("component_counter"))
+    cells = processes(1, kind="component")
+    try:
+        guests = [cells.load(spec, lambda: code) for _ in range(2)]
+        said = [guest.evaluate(REQUEST) for _ in range(3) for guest in guests]
+        assert len(cells.pids()) == 1
+    finally:
+        cells.close()
+    assert {answer for answer, _ in said} == {PASS}
+    assert len(set(said)) == 1
+
+
+def test_no_descriptor_outlives_its_component(component_engine, assembled):
+    gc.collect()
+    before = descriptors()
+    made = component(component_engine, assembled, "component_pass")
+    assert len(descriptors() - before) == 1  # the engine's, from which it maps the images
+    del made
+    with pytest.raises(CacheError, match="compiled for another engine"):
+        ComponentGuest(component_engine, b"no code", ROOMY, ROOMY.answer)
+    gc.collect()
+    assert descriptors() - before == set()
+
+
+def test_nobody_can_change_the_file_that_memories_start_from(component_engine, assembled):
+    gc.collect()
+    before = descriptors()
+    guest = component(component_engine, assembled, "component_pass")
+    (kept,) = descriptors() - before
+    with open(f"/proc/self/fd/{kept}", "r+b", buffering=0) as file:
+        with pytest.raises(PermissionError):
+            file.write(b"\x7fBAD")
+        with pytest.raises(PermissionError):
+            file.truncate(0)
+    assert guest.evaluate(REQUEST)[0] == PASS
+
+
+def test_a_file_that_nobody_can_make_or_open_is_said(component_engine, assembled, monkeypatch):
+    gc.collect()
+    before, made = descriptors(), os.open
+
+    def refused(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    def hidden(path, *flags, **more):
+        return made("/no/such/place" if str(path).startswith("/proc/self/fd/") else path, *flags, **more)
+
+    code = compiled(assembled("component_pass"), component_engine.setup, ROOMY)
+    for broken, why in (("memfd_create", refused), ("open", hidden)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, broken, why)
+            with pytest.raises(HostError, match=r"cannot keep a component's code in memory: (too many|no such)"):
+                ComponentGuest(component_engine, code, ROOMY, ROOMY.answer)
+    assert descriptors() == before
+
+
+def test_it_is_imported_where_there_are_neither_such_files_nor_locks():
+    """On Windows nothing else runs a policy."""
+    program = "import sys; sys.modules['fcntl'] = None; import wasmguard.sandbox.portable"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tomllib
+from pathlib import Path
 
 import pytest
 import wasmtime
@@ -272,6 +273,22 @@ def test_a_person_is_told_what_it_is_on_lines_that_fit(project, made, reproducib
     )
     data = as_data(built, project / "build")
     assert (data["bytes"], data["imports"], data["reproducible"]) == (len(built.module), [], reproducible)
+
+
+def test_what_is_next_is_told_for_the_folder_that_the_person_is_in(project, monkeypatch):
+    built = build(project_at(project))
+    monkeypatch.chdir(project)
+    said = [text for _, text in told(built, Path("out"))]
+    assert "  wasmguard test       asks it about its cases" in said
+    assert f'  module = "{project}/out"' in said  # a configuration is elsewhere
+    monkeypatch.chdir(project.parent)
+    assert f"  wasmguard test {project.name}" in "\n".join(text for _, text in told(built, Path("out")))
+
+
+def test_a_folders_name_does_not_steer_the_terminal(project):
+    into = Path("\x1b[31m\u202eout\n")
+    said = "".join(text for _, text in told(build(project_at(project)), into))
+    assert not {"\x1b", "\u202e", "\n"} & {*said}
 
 
 def test_what_a_module_still_imports_is_told(project, made):

@@ -1,5 +1,7 @@
 """Cases: what is written is what is meant, and nothing that is misspelt holds anything."""
 
+import os
+
 import pytest
 
 from wasmguard.errors import BundleError
@@ -96,9 +98,9 @@ def test_what_is_wrong_is_told_with_its_line_and_what_to_write(lines, said):
 
 
 def test_a_file_without_cases_or_with_other_tables_is_refused():
-    with pytest.raises(BundleError, match=r"c.toml:1: `cases`: unknown key: did you mean `case`\?"):
+    with pytest.raises(BundleError, match=r"c\.toml:1: `cases`: unknown key: did you mean `case`\?"):
         parsed('[[cases]]\nname = "x"\n', "c.toml")
-    with pytest.raises(BundleError, match="there is no case in it"):
+    with pytest.raises(BundleError, match="`case`: there is none: write"):
         parsed("", "c.toml")
     with pytest.raises(BundleError, match="not TOML"):
         parsed("[[case]\n", "c.toml")
@@ -120,7 +122,7 @@ def test_every_file_of_a_folder_is_read_and_every_problem_told(tmp_path):
 def test_a_file_beyond_any_use_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "LARGEST", 10)
     (tmp_path / "a.toml").write_text(WHOLE)
-    with pytest.raises(BundleError, match="split it"):
+    with pytest.raises(BundleError, match="more than 10 bytes: make it smaller"):
         read_cases(str(tmp_path))
 
 
@@ -132,3 +134,62 @@ def test_settings_are_sent_as_a_host_would_and_what_it_would_refuse_is_told():
     assert settings == {"a": 1}
     assert why.startswith("a.toml:1: `settings.a`: the policy has no such setting")
     assert sent_settings(one, None) == ({"a": 1}, "")
+
+
+@pytest.mark.parametrize("lines", ["input = {{ a = {} }}", "settings = {{ a = {} }}"])
+@pytest.mark.parametrize("value", ["1979-05-27", "nan", "99999999999999999999", f"{'[' * 70}{']' * 70}"])
+def test_what_no_request_can_hold_is_refused_where_it_stands(lines, value):
+    told = flaw(f'name = "x"\ntool = "Write"\neffect = "pass"\n{lines.format(value)}')
+    assert told.startswith("c.toml:5: `case[0].")
+    assert told.endswith(": write what JSON can say")
+    assert "c.toml:3" in flaw(f'name = "x"\nevent = {{ a = {value} }}\neffect = "pass"')
+    assert "before" in flaw(f'name = "x"\ntool = "Write"\neffect = "pass"\nbefore = [{{ a = {value} }}]')
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999999999999}", "(" * 5000 + ")" * 5000], ids=["large", "deep"])
+def test_an_expression_that_cannot_be_compiled_is_refused_in_words(pattern):
+    told = flaw(f'name = "x"\ntool = "Write"\neffect = "pass"\nreason_matches = "{pattern}"')
+    assert told.endswith("no regular expression: too large or too deep: write a simpler one")
+
+
+@pytest.mark.parametrize(
+    "key", ["input" + ".a" * 30_000 + " = 1", "input = { a" + '."a" ' * 30_000 + "= 1 }", "[case" + ".a" * 30_000 + "]"]
+)
+def test_keys_that_are_read_for_minutes_are_not_read(key):
+    assert "nested too deep" in flaw(f'name = "x"\ntool = "Write"\neffect = "pass"\n{key}')
+
+
+def test_a_text_with_many_dots_is_a_text():
+    (case,) = parsed(f'[[case]]\nname = "x"\ntool = "Write"\nquiet = true\ninput.a = "{"..., a.b." * 200}"\n', "c.toml")
+    assert case.event["tool_input"]["a"].count(".") == 1_000
+
+
+def test_many_cases_and_many_flaws_are_not_looked_at_for_minutes():
+    (line,) = refused("".join(f'[[case]]\nname = "{n}"\ntool = "x"\nquiet = true\n' for n in range(cases.MOST + 1)))
+    assert line == "c.toml:1: `case`: 2_001 in one file: more than 2_000: split it"
+    lines = refused("[[case]]\nodd = 1\n" * cases.MOST)
+    assert lines[-1] == f"c.toml: {cases.FLAWS - 20} more problems"
+
+
+def refused(text):
+    """The lines about a file with this text."""
+    with pytest.raises(BundleError) as found:
+        parsed(text, "c.toml")
+    return str(found.value).splitlines()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_or_a_device_is_no_file_of_cases(tmp_path):
+    os.mkfifo(tmp_path / "a.toml")
+    (tmp_path / "b.toml").symlink_to("/dev/zero")
+    with pytest.raises(BundleError) as found:
+        read_cases(str(tmp_path))
+    assert [line.partition("`: ")[2] for line in str(found.value).splitlines()] == ["not a regular file: name one"] * 2
+
+
+@pytest.mark.parametrize("text", ["[", " ", ",", ", ", ".", "'", ",'", "a", "a ", "[ "])
+def test_whatever_a_text_is_made_of_it_is_looked_through_once(text):
+    """In time that was quadratic these would take hours."""
+    whole = f'[[case]]\nname = "x"\ntool = "W"\nquiet = true\ninput.a = """\n{text * 300_000}"""\n'
+    (case,) = parsed(whole, "c.toml")
+    assert len(case.event["tool_input"]["a"]) == len(text) * 300_000

@@ -8,7 +8,8 @@ import pytest
 from wasmguard import lock, plan
 from wasmguard.errors import ConfigError
 from wasmguard.state.sqlite_file import path_of
-from wasmguard.workshop.check import WIDTH, explained
+from wasmguard.workshop.check import explained
+from wasmguard.workshop.columns import WIDTH
 
 STATE = {"grants.state": '"4 KiB"'}
 

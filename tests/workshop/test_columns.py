@@ -2,7 +2,7 @@
 
 import pytest
 
-from wasmguard.workshop.columns import WIDTH, beside, latency, length_of
+from wasmguard.workshop.columns import WIDTH, beside, latency, length_of, wrapped
 
 
 def test_lines_fit_and_nothing_is_lost():
@@ -50,3 +50,8 @@ def test_times_are_said_in_two_units(seconds, said):
 @pytest.mark.parametrize(("us", "said"), [(0.4, "0 us"), (181.2, "181 us"), (1_200, "1.2 ms"), (3_100_000, "3.1 s")])
 def test_short_times_are_said_in_the_unit_that_suits(us, said):
     assert latency(us) == said
+
+
+def test_a_sentence_is_wrapped_behind_its_indent_and_a_path_stays_whole():
+    path = "/a" * 60
+    assert wrapped(f"see {path} first", "  ") == ["  see", f"    {path}", "    first"]

@@ -1,11 +1,13 @@
 """A case is held against what the policy says, key by key, and what differs is told."""
 
+import signal
 from types import SimpleNamespace
 
 import pytest
 
 from tests.workshop.trying import asks
 from wasmguard.guest.codec import Answer
+from wasmguard.workshop import judged as module
 from wasmguard.workshop.cases import parsed
 from wasmguard.workshop.judged import judged
 from wasmguard.workshop.trial import Said, tried
@@ -95,3 +97,16 @@ def test_an_event_before_that_is_not_answered_fails_the_case(bundled):
     with tried(str(bundled("indirect_null"))) as trial:
         ((key, wanted, came),) = judged(trial, case).differences
     assert (key, wanted, came.startswith("trapped")) == ("before[0]", "an answer", True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no alarms here")
+def test_a_search_without_end_is_ended_and_is_a_difference(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    said = Said(answer=Answer(reason="a" * 100), data=b"x")
+    trial = SimpleNamespace(manifest=None, most_state=0, request=lambda *_: b"", ask=lambda _: said)
+    (case,) = parsed(CASE.format('effect = "pass"\nreason_matches = "(.*)*(.*)*(.*)*(.*)*z"'), "c.toml")
+    before = signal.getsignal(signal.SIGALRM)
+    ((key, _, came),) = judged(trial, case).differences
+    assert (key, came) == ("reason", "no end of the search in 0 s: write a simpler expression")
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0

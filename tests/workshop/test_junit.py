@@ -1,5 +1,6 @@
 """The report for a CI is XML that every reader takes, and is there whole or not at all."""
 
+import os
 from xml.etree import ElementTree
 
 import pytest
@@ -65,3 +66,12 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing(report, tmp_path):
         with pytest.raises(HostError, match="cannot be written"):
             written(report, str(path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_what_is_no_regular_file_is_not_replaced_by_one(report, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(HostError, match="cannot be written: not a regular file: name another file"):
+        written(report, str(tmp_path / "pipe"))
+    assert (tmp_path / "pipe").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 1

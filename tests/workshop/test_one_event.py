@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.workshop.trying import asks
+from wasmguard.agents import claude
 from wasmguard.errors import ConfigError, EventError, UsageError
 from wasmguard.workshop.one_event import (
     as_data,
@@ -125,3 +126,20 @@ def test_long_texts_are_shown_by_what_changes(bundled, monkeypatch):
     assert "    +x" in lines
     assert len(lines) < 10
     assert len(list(one_event._changed(before, before.replace("1", "x")))) == one_event.MOST_LINES + 1
+
+
+def test_names_of_a_strangers_event_steer_no_terminal(bundled):
+    odd = "\x1b[31m\u202e\udc00"
+    fields = {"hook_event_name": "PreToolUse", "tool_name": odd, "tool_input": {odd: odd}, odd: 1}
+    more = {f"f{number}": 1 for number in range(100)}
+    event = claude.from_mapping({**fields, **more}, time=0)
+    module = bundled("pass") / "policy.wasm"
+    trace = traced(lone(module), event.replaced(name=odd), {}, None)
+    shown = said(trace)
+    assert not any(character in shown for character in odd[:1] + odd[-2:])
+    assert "and 66 more (" in " ".join(shown.split())
+
+
+def lone(module):
+    """The same module without a manifest, which sees everything."""
+    return str(module.rename(module.with_name("lone.wasm")))

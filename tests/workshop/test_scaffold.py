@@ -36,20 +36,38 @@ def test_a_project_has_everything_that_its_author_needs(language, tmp_path):
 
 
 @EVERY
-def test_every_template_is_the_same_policy(language, tmp_path):
-    """The same cases, one of which fails until its author acts."""
-    made = new("no-etc", language, tmp_path)
-    wat = new("no-etc", WAT, tmp_path / "other") if (tmp_path / "other").mkdir() is None else None
-    manifest = tomllib.loads((made / "manifest.toml").read_text())
-    assert (manifest["events"], manifest["tools"]) == (["PreToolUse"], ["Write", "Edit"])
-    assert manifest["asks"] == {"effects": ["deny"]}
-    if language is not WAT:  # its folder is a constant
-        assert manifest["settings"]["folder"]["default"] == "/etc"
-    for cases in ("first.toml", "quiet.toml"):
-        names = {case["name"] for case in tomllib.loads((made / "cases" / cases).read_text())["case"]}
-        least = {case["name"] for case in tomllib.loads((wat / "cases" / cases).read_text())["case"]}
-        assert FAILING in names or cases != "first.toml"
-        assert len(names & least) >= 1
+def test_every_template_is_the_same_policy(language):
+    """The same manifest, but for what the language needs, and the same cases, one of which fails at first."""
+    here, c = kits.kits_dir() / kits.TEMPLATES / language.name, kits.kits_dir() / kits.TEMPLATES / "c"
+    manifest, other = (tomllib.loads((folder / "manifest.toml").read_text()) for folder in (here, c))
+    own = {key: manifest.get(key) for key in ("language", "abi", "limits")}
+    assert own["language"] == language.name
+    assert own["abi"] == ("opa" if language.name == "rego" else 1)
+    assert own["limits"] in (None, "roomy")
+    known = {**other, **{key: value for key, value in own.items() if value is not None}}
+    if language is WAT:  # its folder is a constant
+        del known["settings"]
+        known["summary"] = "Denies writes below /etc"
+    assert manifest == known
+    first, quiet = (tomllib.loads((here / "cases" / f"{name}.toml").read_text())["case"] for name in ("first", "quiet"))
+    wanted = tomllib.loads((c / "cases/first.toml").read_text())["case"]
+    assert first == [case for case in wanted if language is not WAT or "settings" not in case]
+    assert first[-1]["name"] == FAILING
+    assert quiet == tomllib.loads((c / "cases/quiet.toml").read_text())["case"]
+
+
+@EVERY
+def test_every_readme_says_the_same_in_the_same_order(language):
+    text = (kits.kits_dir() / kits.TEMPLATES / language.name / "README.md").read_text()
+    parts = ("# NAME\n\nDenies `Write` and `Edit` below ", "```sh\n", "\nwasmguard test ", "| `manifest.toml` | ")
+    places = [text.find(part) for part in (*parts, "In `wasmguard.toml`:")]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert f"| `{language.mark}` | " in text
+    policy = tomllib.loads(text.rpartition("```toml\n")[2].removesuffix("```\n"))["policy"][0]
+    assert policy["name"] == "NAME"
+    manifest = tomllib.loads((kits.kits_dir() / kits.TEMPLATES / language.name / "manifest.toml").read_text())
+    assert policy.get("limits", {}).get("profile") == manifest.get("limits"), "an owner is told what it needs"
 
 
 def test_the_person_is_told_what_is_next_and_which_case_fails(tmp_path):

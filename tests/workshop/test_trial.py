@@ -103,3 +103,13 @@ def test_code_that_was_compiled_is_not_compiled_again(bundled):
         assert first.seconds > 0
     with tried(folder) as second:
         assert second.seconds == 0
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "a\u202eb", "a\udcffb"], ids=ascii)
+def test_a_name_that_no_configuration_can_hold_is_refused_by_that_name(bundled, tmp_path, name):
+    path = tmp_path / f"{name}.wasm"
+    path.write_bytes((bundled("pass") / "policy.wasm").read_bytes())
+    with pytest.raises(BundleError, match="that no configuration can hold: rename it") as found, tried(str(path)):
+        pass
+    assert str(found.value).startswith(f"`{tmp_path}/a")
+    assert name not in str(found.value)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 ANSWER, DENY = ENTRYPOINTS = ("wasmguard/answer", "wasmguard/deny")
+ADVICE = {ANSWER: "give it a `default`", DENY: "make it a set, by `deny contains …`"}
 BETWEEN = "; "  # two reasons of one deny
 AT_ONCE = 64 * KIB  # bytes of a request that an event loop may wait for, as in `wasmguard.sandbox.at_once`
 
@@ -98,7 +99,7 @@ def answer(result: bytes, entrypoint: str) -> bytes:
 
 def _said(document: Any, entrypoint: str) -> dict[str, Any]:
     if document == []:
-        raise InvalidAnswer(f"`{entrypoint}` is undefined for this event: give it a `default`")
+        raise InvalidAnswer(f"`{entrypoint}` is undefined for this event: {ADVICE[entrypoint]}")
     if (
         type(document) is not list
         or len(document) != 1

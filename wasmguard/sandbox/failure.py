@@ -151,7 +151,10 @@ def _refused(phase: str, said: str) -> GuestFault:
     """At the start, only a limit refuses a module that was checked."""
     said = one_line(said, 200)
     if phase == "start":
-        return OutOfMemory(f"cannot start within its limits: {said}: raise `limits.memory` or `limits.table_elements`")
+        raised = "raise `limits.memory` or `limits.table_elements`"
+        if "count too high" in said:  # of instances, memories, tables: only a profile says how many
+            raised = 'take `limits.profile = "roomy"`'
+        return OutOfMemory(f"cannot start within its limits: {said}: {raised}")
     return Trapped(f"failed in {phase}: {said}")
 
 

@@ -8,7 +8,6 @@ A trap inside a component arrives as `WasmtimeError`, not as `Trap`, and its cod
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import wasmtime
 from wasmtime import Trap, WasmtimeError, _ffi, component
 
-from wasmguard.errors import CacheError
+from wasmguard.errors import CacheError, HostError
 from wasmguard.guest import abi
 from wasmguard.sandbox import traps as c
 from wasmguard.sandbox.at_once import small
@@ -39,6 +38,7 @@ COMPONENT_TRAPS = {
 }
 
 SEALS = 0xF  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE: the file stays as it is
+ADVICE = "allow `memfd_create`, more open files and `/proc` here"
 
 
 class PortableEngine:
@@ -186,21 +186,39 @@ class ComponentGuest(_Portable):
 def _component(engine: wasmtime.Engine, code: bytes) -> component.Component:
     """A component whose memories start as images of its code, where it lies: nothing is copied for an event.
 
-    An interpreter starts from megabytes; copied, each byte takes a unit of fuel. wasmtime 50.0.1 maps them from the file
-    that the code came from, or makes a file in memory at the first instance of each core module. A jailed process could
-    not do the latter, and one is no instance before its start functions have run: so the code comes from a file in
-    memory, which nobody can open or change.
+    An interpreter starts from megabytes; copied, each byte takes a unit of fuel. wasmtime 50.0.1 maps them, privately,
+    from the file that the code came from, or makes a file in memory at the first instance of each core module. A jailed
+    process could not do the latter, and one is no instance before its start functions have run: so the code comes from
+    a file in memory, which nobody can change. Of its two descriptors the engine keeps one, as long as the component.
+
+    Raises:
+        HostError: if there can be no such file. Without it, a jailed process would be killed when it is asked.
     """
     if not hasattr(os, "memfd_create"):
         return component.Component.deserialize(engine, code)
-    file = os.memfd_create("component", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    file = -1
     try:
-        with open(file, "wb", closefd=False) as stream:
-            stream.write(code)
-        fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
-        return component.Component.deserialize_file(engine, f"/proc/self/fd/{file}")
+        file = os.memfd_create("component", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        path = _filled(file, code)
+        return component.Component.deserialize_file(engine, path)
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise HostError(f"cannot keep a component's code in memory: {why}: {ADVICE}") from None
     finally:
-        os.close(file)
+        if file >= 0:
+            os.close(file)
+
+
+def _filled(file: int, code: bytes) -> str:
+    """A path of *file*, which holds *code* from now on. Raises OSError if it cannot, or nobody can open that path."""
+    import fcntl  # Windows has none, but it has no files in memory either
+
+    with open(file, "wb", closefd=False) as stream:
+        stream.write(code)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
+    path = f"/proc/self/fd/{file}"
+    os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # the engine would say no more than that it failed
+    return path
 
 
 def _loaded(deserialize: Callable[[wasmtime.Engine, bytes], Any], engine: PortableEngine, code: bytes) -> Any:

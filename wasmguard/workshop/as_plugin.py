@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+from pathlib import Path
 
 from wasmguard import places
 from wasmguard.agents import claude, claude_settings
@@ -19,6 +20,7 @@ from wasmguard.agents.claude_settings import AGENT
 from wasmguard.errors import HostError, UsageError
 from wasmguard.version import __version__
 from wasmguard.workshop import hook_command
+from wasmguard.workshop.files import replace_files
 from wasmguard.workshop.install import events_of, http_of
 from wasmguard.workshop.outcome import Outcome, said
 
@@ -122,10 +124,7 @@ def _read(path: str) -> str | None:
 
 def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    replace_files({Path(path): text.encode()})
 
 
 def _next(folder: str) -> list[tuple[str, str]]:

@@ -4,8 +4,8 @@
 2. The manifest is checked before anything is compiled, and is built in as it was read.
 3. What the compiler made loses its custom sections (names, debug information), at every depth; `producers` stay, they
    say what it was made with. It gets the manifest as the section `wasmguard.manifest`.
-4. It must pass what a lock asks of it: the scan, the ABI and the compiler, under the limits that the manifest names, and
-   of OPA's modules that all builtins are there. So what is built would load. Only the time to compile is not held
+4. It must pass what a lock asks of it: the scan, the ABI and the compiler, under the limits that the manifest names;
+   of OPA's modules, that all builtins are there. So what is built would load. Only the time to compile is not held
    against it: this machine may be busy.
 5. The bundle's three files are replaced when all of that has succeeded, and not before. Nothing else changes.
 """
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,10 @@ from wasmguard.guest.manifest import LARGEST, Manifest
 from wasmguard.guest.sections import MANIFEST_SECTION, with_custom
 from wasmguard.limits import AUTHOR, KIB, PROFILES, Limits
 from wasmguard.text import lines as cleaned
+from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.workshop.columns import beside
+from wasmguard.workshop.files import replace_files
 from wasmguard.workshop.languages import LANGUAGES
 from wasmguard.workshop.languages.language import Language
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 BUILD = "build"
 KEPT = frozenset({"producers"})
+PATH = 4_096  # characters of a path that is shown
 SAID = 40_000  # characters of a compiler's words; C++ can say more about one mistake
 
 
@@ -109,22 +112,12 @@ def write(built: Built, into: Path) -> None:
     Raises:
         HostError: if it cannot be written; then what was there before is still there.
     """
-    new: list[tuple[str, Path]] = []
     try:
         into.mkdir(parents=True, exist_ok=True)
-        for name, data in _files(built).items():
-            if (into / name).is_dir():
-                raise IsADirectoryError(21, "Is a directory")
-            new.append((_beside(into, name, data), into / name))
-        for temporary, path in new:
-            os.replace(temporary, path)
+        replace_files({into / name: data for name, data in _files(built).items()})
     except OSError as error:
         why = (error.strerror or "unknown").lower()
         raise HostError(f"`{into}` cannot be written: {why}: name another folder with `--into`") from None
-    finally:
-        for temporary, _ in new:
-            with suppress(FileNotFoundError):
-                os.remove(temporary)
 
 
 def differs(built: Built, into: Path | None) -> str:
@@ -145,15 +138,19 @@ def told(built: Built, into: Path) -> Iterator[tuple[str, str]]:
     title, shape = built.project.language.title, built.shape
     yield "title", f"built {built.project.manifest.name} from {title} in {built.seconds:.1f} s"
     yield "plain", ""
-    yield "plain", beside("file", str(into / MODULE))
+    yield "plain", beside("file", one_line(str(into / MODULE), PATH))
     yield "plain", beside("bytes", f"{len(built.module):,}")
     yield "plain", beside("sha256", built.sha256)
     yield "plain", beside("imports", _imports(shape))
     yield "plain", beside("reproducible", _reproducible(built.project.language))
     yield "plain", ""
     yield "plain", "Next:"
-    yield "plain", "  wasmguard test       asks it about its cases"
-    yield "plain", f'  module = "{into}"'
+    folder = os.path.relpath(built.project.folder)
+    test = "wasmguard test" if folder == "." else f"wasmguard test {shlex.quote(folder)}"
+    yield "plain", f"  {test:20} asks it about its cases"
+    yield "plain", f'  module = "{one_line(os.path.abspath(into), PATH)}"'
+    if built.project.manifest.limits == "roomy":
+        yield "plain", '  limits.profile = "roomy"'
     yield "plain", "                       in your wasmguard.toml puts it to work"
 
 
@@ -251,21 +248,6 @@ def _refused(project: Project, error: ModuleRefused) -> ModuleRefused:
 def _files(built: Built) -> dict[str, bytes]:
     """The bundle, file by file; the manifest first, so that a module never stands beside an older one."""
     return {MANIFEST: built.project.written, MODULE: built.module, DIGEST: f"{built.sha256}\n".encode()}
-
-
-def _beside(folder: Path, name: str, data: bytes) -> str:
-    """A new file in *folder* with *data*, which is about to become *name*."""
-    number, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
-    try:
-        with open(number, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(number)
-        os.chmod(temporary, 0o644)  # a bundle that others may write is refused
-    except BaseException:
-        os.remove(temporary)
-        raise
-    return temporary
 
 
 def _imports(shape: Shape) -> str:

@@ -20,7 +20,9 @@ A case is a table `[[case]]` in `cases/*.toml`:
 1. Every key is known and has its type, or the whole file is refused: a case with a mistyped key would hold nothing.
 2. The policy is asked as a host would ask it: with the fields that its manifest reads, and its defaults.
 3. Settings that the manifest does not know are sent as they are, and noted: a host would refuse them.
-4. An event without `hook_event_name` is sent as it is: a case about what no host sends.
+4. An event without `hook_event_name` is sent as it is: a case about what no host sends. But it can be sent: dates,
+   and what else JSON has not, are refused.
+5. A stranger's cases end soon, too: a file is a regular one, and what `tomllib` takes minutes for is not read.
 """
 
 from __future__ import annotations
@@ -28,17 +30,30 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from wasmguard.errors import BundleError, ConfigError
+from wasmguard.guest.bundle import read_once
+from wasmguard.guest.codec import encode_settings
 from wasmguard.guest.manifest import Manifest
 from wasmguard.toml_errors import Problem, closest, not_toml, told, written
 from wasmguard.toml_layout import Layout
 from wasmguard.value import Value
 
-LARGEST = 16 * 2**20  # bytes of one file: events may hold large contents
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGEST = 4 * 2**20  # bytes of one file: events may hold large contents
+MOST = 2_000  # cases in one file
+FLAWS = 200  # that are looked for in one file; 20 of them are told
 CWD = "/work"  # where the agent stands in an event of which only tool and input are told
 EFFECTS = ("pass", "allow", "ask", "deny", "trap")
+_DEEP = re.compile(
+    r"""(?:^[ \t]*(?:\[{1,2}[ \t]*)?|[{,][ \t]*)(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""",
+    re.MULTILINE,
+)
+"""A key of a hundred parts: `tomllib` takes time that is quadratic in them, 15 s for 40 kB."""
 _KINDS: dict[str, tuple[type, str]] = {
     "name": (str, "a text"),
     "event": (dict, "a table"),
@@ -116,11 +131,13 @@ def parsed(text: str, file: str) -> list[Case]:
     Raises:
         BundleError: one line for each problem.
     """
+    if _DEEP.search(text):
+        raise BundleError(not_toml(file, text, RecursionError()))
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise BundleError(not_toml(file, text, error)) from None
-    problems = list(_problems(data))
+    problems = list(islice(_problems(data), FLAWS))
     if problems:
         raise BundleError(told(file, text, problems))
     layout = Layout(text)
@@ -139,12 +156,9 @@ def sent_settings(case: Case, manifest: Manifest | None) -> tuple[dict[str, Any]
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise BundleError(f"`{path}`: cannot be read: {(error.strerror or 'unknown').lower()}: repair it") from None
-    if len(data) > LARGEST:
-        raise BundleError(f"`{path}`: more than {LARGEST:_} bytes: split it")
+        data, _ = read_once(path, LARGEST, follow=True, refused_mode=None)
+    except ValueError as error:
+        raise BundleError(f"`{path}`: {error}") from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -172,14 +186,18 @@ def _case(given: dict[str, Any], file: str, line: int) -> Case:
     )
 
 
-def _problems(data: dict[str, Any]) -> list[Problem]:
-    found: list[Problem] = [((key,), f"unknown key: {closest(key, ['case'])}") for key in data if key != "case"]
+def _problems(data: dict[str, Any]) -> Iterator[Problem]:
+    yield from (((key,), f"unknown key: {closest(key, ['case'])}") for key in data if key != "case")
     cases = data.get("case")
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
-        return found or [((), "there is no case in it: write a `[[case]]`")]
+        if not data.keys() - {"case"}:
+            yield ("case",), "there is none: write a `[[case]]`"
+        return
+    if len(cases) > MOST:
+        yield ("case",), f"{len(cases):_} in one file: more than {MOST:_}: split it"
+        return
     for at, case in enumerate(cases):
-        found += [(("case", at, *path), sentence) for path, sentence in _flaws(case)]
-    return found
+        yield from ((("case", at, *path), sentence) for path, sentence in _flaws(case))
 
 
 def _flaws(case: dict[str, Any]) -> list[Problem]:
@@ -206,7 +224,7 @@ def _misfit(key: str, value: Any) -> str:
         return f"write {words}"
     if key == "notes" and not all(isinstance(item, str) for item in value):
         return f"write {words}"
-    return _unreadable(key, value)
+    return _unreadable(key, value) or _unsendable(key, value)
 
 
 def _unreadable(key: str, value: Any) -> str:
@@ -220,6 +238,19 @@ def _unreadable(key: str, value: Any) -> str:
         return f"write {_KINDS[key][1]}"
     except re.error as error:
         return f"no regular expression: {error}: escape it, or use `reason`"
+    except (OverflowError, RecursionError):
+        return "no regular expression: too large or too deep: write a simpler one"
+    return ""
+
+
+def _unsendable(key: str, value: Any) -> str:
+    """Why no request can hold what would be sent; empty if one can."""
+    sent = {"event": [value], "input": [{key: value}], "settings": [value], "before": value}.get(key, ())
+    try:
+        for one in sent:
+            encode_settings(one)
+    except ConfigError as error:
+        return f"{str(error).removeprefix('settings: ')}: write what JSON can say"
     return ""
 
 

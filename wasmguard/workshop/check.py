@@ -4,7 +4,6 @@ does."""
 from __future__ import annotations
 
 import json
-import textwrap
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,13 +12,13 @@ from wasmguard import plan
 from wasmguard.errors import PlanStale, StateError
 from wasmguard.event import GATING, OUTPUTS
 from wasmguard.lock import prepare
+from wasmguard.workshop.columns import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wasmguard.lock import Locked
 
-WIDTH = 80  # columns
 _OURS = {
     True: "Before any policy: no tool may write the guard's own files or the agent's settings that switch hooks off.",
     False: "`self_protection = false`: tools may write the guard's own files, and switch it off.",
@@ -230,11 +229,4 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _wrapped(sentence: str, indent: str = "   ") -> list[str]:
-    return textwrap.wrap(
-        sentence,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_on_hyphens=False,
-        break_long_words=False,  # a path is one word, and is copied
-    )
+    return wrapped(sentence, indent)

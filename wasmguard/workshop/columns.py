@@ -19,6 +19,18 @@ def beside(head: str, text: str) -> str:
     return "\n".join([f"  {head}".ljust(HEAD) + wrapped[0], *indented[1:]])
 
 
+def wrapped(text: str, indent: str) -> list[str]:
+    """*text* on lines that fit, the first behind *indent* and the others two columns further. Words stay whole."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
 def length_of(seconds: float) -> str:
     """A time as people say it, its two largest units at most: `3 s`, `2 min 5 s`, `3 days 4 h`."""
     left, said = int(seconds), []

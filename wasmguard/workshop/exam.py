@@ -19,7 +19,7 @@ from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.workshop.build import build, project_at, write
 from wasmguard.workshop.cases import read_cases
-from wasmguard.workshop.columns import HEAD, WIDTH, beside
+from wasmguard.workshop.columns import HEAD, WIDTH, beside, wrapped
 from wasmguard.workshop.judged import Judged, judged
 from wasmguard.workshop.properties import Property, properties
 from wasmguard.workshop.subject import is_stale
@@ -214,14 +214,7 @@ def _difference(key: str, wanted: str, came: str) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return wrapped(text, indent)
 
 
 def _is_meant(case: Case, words: str) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from wasmguard.errors import HostError
 from wasmguard.text import lines, one_line
+from wasmguard.workshop.files import replace_files
 
 if TYPE_CHECKING:
     from wasmguard.workshop.exam import Report
@@ -23,17 +23,11 @@ def written(report: Report, path: str) -> None:
     Raises:
         HostError: if it cannot be written; what was there before is still there.
     """
-    folder, temporary = os.path.dirname(os.path.abspath(path)), ""
+    if os.path.exists(path) and not os.path.isfile(path):  # root would put a file in the place of `/dev/stdout`
+        raise HostError(f"`{path}` cannot be written: not a regular file: name another file with `--junit`")
     try:
-        number, temporary = tempfile.mkstemp(prefix=".junit-", dir=folder)
-        with open(number, "wb") as file:
-            file.write(as_xml(report))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        replace_files({Path(path): as_xml(report)})
     except OSError as error:
-        if temporary:
-            with suppress(OSError):
-                os.unlink(temporary)
         why = (error.strerror or "unknown").lower()
         raise HostError(f"`{path}` cannot be written: {why}: name another file with `--junit`") from None
 

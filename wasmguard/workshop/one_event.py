@@ -151,10 +151,12 @@ def traced(reference: str, event: Event, settings: Mapping[str, Any], state: byt
 def told(trace: Trace) -> Iterator[tuple[str, str]]:
     """The trace in words: (style, text)."""
     event, said = trace.event, trace.said
-    yield "title", f"{trace.name}: {event.name}{f' of {one_line(event.tool, 80)}' if event.tool else ''}"
+    yield "title", f"{trace.name}: {one_line(event.name, 80)}{f' of {one_line(event.tool, 80)}' if event.tool else ''}"
     if not trace.asked:
         yield "note", beside("note", "its manifest does not name such an event: a host would not ask it")
-    yield "plain", beside("sent", f"{', '.join(trace.sent)} ({trace.bytes:_} bytes)")
+    sent = ", ".join(one_line(name, 80) for name in trace.sent[:MOST_LINES])
+    more = f" and {len(trace.sent) - MOST_LINES} more" if len(trace.sent) > MOST_LINES else ""
+    yield "plain", beside("sent", f"{sent}{more} ({trace.bytes:_} bytes)")
     if trace.settings:
         yield "plain", beside("settings", one_line(json.dumps(trace.settings, ensure_ascii=False), LONGEST))
     if said.answer is None:

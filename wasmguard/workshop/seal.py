@@ -14,7 +14,6 @@ folder and whenever it is sealed.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from wasmguard.guest import abi
 from wasmguard.limits import HARD_MAX
 from wasmguard.sandbox import wasi
 from wasmguard.sandbox.scan import Shape, check_abi, scan
-from wasmguard.workshop.languages.language import run, tool, toolchains
+from wasmguard.workshop.languages.language import run, tool, with_node
 
 INSTALL = "`npm install --global binaryen@132.0.0 @bytecodealliance/wizer@11.0.3`"
 
@@ -96,7 +95,4 @@ def _exports(started: bool) -> list[str]:
 
 def _call(name: str, given: Sequence[str | Path], work: Path) -> None:
     program = tool(name, f"{INSTALL} installs it")
-    tool("node", f"`{name}` runs on Node.js, which is installed from your system's packages or nodejs.org")
-    # All three are scripts that ask `PATH` for node, which may be beside our toolchains only.
-    path = os.pathsep.join([str(toolchains() / "bin"), os.environ.get("PATH", os.defpath)])
-    run([program, *given], work, {"PATH": path})
+    run([program, *given], work, with_node())

@@ -4,7 +4,8 @@
    kind of module it is, and for the same reason.
 2. The policy runs in a jailed process, as its owner's would, where the system has such.
 3. Its configuration is made up and thrown away: it is granted all that its manifest asks for, with the limit profile
-   that it names, and more time to compile, for a machine that is busy. What counts for an owner who grants less is asked of `wasmguard.guest.grants`.
+   that it names, and more time to compile, for a machine that is busy. What counts for an owner who grants less is
+   asked of `wasmguard.guest.grants`.
 4. Compiled code is kept in a cache of its own, beside that of the owner's policies, and only the newest: whoever
    develops makes many modules.
 """
@@ -27,6 +28,7 @@ from wasmguard.guest.grants import Grants
 from wasmguard.limits import AUTHOR, HARD_MAX, Limits
 from wasmguard.lock import prepare
 from wasmguard.sandbox.isolation import PROCESS, THREAD
+from wasmguard.text import one_line
 from wasmguard.value import Value
 
 if TYPE_CHECKING:
@@ -115,10 +117,12 @@ def tried(reference: str, profile: str = "") -> Iterator[Trial]:
     Raises:
         WasmguardError: if `wasmguard lock` would refuse it.
     """
+    if reference != (plain := one_line(reference, len(reference))):
+        raise BundleError(f"`{plain}`: its name has characters that no configuration can hold: rename it")
     bundle = open_bundle(reference, "/", HARD_MAX.module)
     with tempfile.TemporaryDirectory(prefix="wasmguard-try-") as folder, _own_cache():
         config = os.path.join(folder, "wasmguard.toml")
-        with open(config, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with open(config, "w", encoding="utf-8") as file:
             file.write(_config(reference, bundle.manifest, profile))
         outcome = prepare(config, repin=False)
         (planned,), (told,) = outcome.plan.policies, outcome.policies

@@ -5,7 +5,7 @@
 // 2. Everything else is stepped over, and a text of 300 kB costs as much as an empty one.
 // 3. A loop and no recursion: depth costs nothing.
 
-import { decoded, octets } from "./text.js";
+import { decoded } from "./text.js";
 import { Decoder } from "@msgpack/msgpack";
 
 /** The request is not one of this ABI. */
@@ -28,7 +28,6 @@ const NIL = 0xc0;
 
 // No cache of keys: it chooses what to drop by chance.
 const library = new Decoder({ keyDecoder: null });
-const rawLibrary = new Decoder({ keyDecoder: null, rawStrings: true });
 
 const isText = (head) => (head >= 0xa0 && head < 0xc0) || (head >= 0xd9 && head <= 0xdb);
 const isMap = (head) => (head >= 0x80 && head < 0x90) || head === 0xde || head === 0xdf;
@@ -99,13 +98,19 @@ export class Reader {
     const head = this.bytes[at];
     if (at >= this.size || !isMap(head)) throw new Malformed("a map is missing");
     const fields = new Fields(this);
+    const { bytes } = this;
     let next = at + 1 + (WIDTHS[head] ?? 0);
     for (let left = this.inside(at, head); left > 0; left -= 2) {
-      if (!isText(this.bytes[next])) throw new Malformed("a key is no text");
-      const value = this.behind(next);
-      const name = value < this.size && isMap(this.bytes[value]) ? this.among(known, next, value) : undefined;
-      if (name) fields.maps[name] = this.map(value, known[name]);
-      const end = name ? fields.maps[name].end : this.behind(value);
+      const key = bytes[next];
+      if (!isText(key)) throw new Malformed("a key is no text");
+      const value = SIZES[key] > 0 ? next + SIZES[key] : this.behind(next);
+      const first = bytes[value];
+      let end = value + SIZES[first]; // `behind` costs ten times as much, and most values do not need it
+      if (!(SIZES[first] > 0)) {
+        const name = isMap(first) ? this.among(known, next, value) : undefined;
+        if (name) fields.maps[name] = this.map(value, known[name]);
+        end = name ? fields.maps[name].end : this.behind(value);
+      }
       fields.places.push(next, value, end);
       next = end;
     }
@@ -115,13 +120,13 @@ export class Reader {
 
   /** Which of the names the key is that begins at `at`. */
   among(known, at, end) {
-    const start = this.keyAt(at);
+    const start = this.insideOf(at);
     for (const name in known) if (end - start === name.length && this.octets(start, end) === name) return name;
     return undefined;
   }
 
-  /** Where the text of the key begins that begins at `at`. */
-  keyAt(at) {
+  /** Where the bytes of the text begin that begins at `at`. */
+  insideOf(at) {
     return at + 1 + (WIDTHS[this.bytes[at]] ?? 0);
   }
 
@@ -132,11 +137,16 @@ export class Reader {
 
   /** The value there. */
   value(start, end) {
-    if (isText(this.bytes[start])) return decoded(rawLibrary.decode(this.bytes.subarray(start, end)));
+    if (isText(this.bytes[start])) return decoded(this.bytes.subarray(this.insideOf(start), end));
     // The library takes what is no UTF-8 for text, where the text is short.
     this.behind(start, (from, to) => decoded(this.bytes.subarray(from, to)));
     return library.decode(this.bytes.subarray(start, end));
   }
+}
+
+/** Each byte of a name in UTF-8 as one character. */
+function octets(name) {
+  return unescape(encodeURIComponent(name));
 }
 
 /** The fields of a map. */
@@ -153,10 +163,12 @@ class Fields {
   find(name) {
     const { reader, places } = this;
     const wanted = octets(name);
+    const size = wanted.length;
     let found = -1;
     for (let i = 0; i < places.length; i += 3) {
-      const start = places[i + 1] - wanted.length;
-      if (start !== reader.keyAt(places[i]) || reader.octets(start, places[i + 1]) !== wanted) continue;
+      const start = places[i + 1] - size;
+      if (start - places[i] > 5 || start !== reader.insideOf(places[i])) continue;
+      if (reader.octets(start, places[i + 1]) !== wanted) continue;
       if (found >= 0) throw new Malformed(`the key ${name} comes twice`);
       found = i;
     }

@@ -17,12 +17,21 @@ LIMITS = PROFILES["roomy"].replaced(compile_cpu=240, compile_wall=240, clock=5_0
 EVENT = {"hook_event_name": "PreToolUse", "tool_name": "Write", "cwd": "/w", "tool_input": {"it": "text"}}
 LONG = "a€😀é" * 75_000  # 300,000 characters, 750 kB
 
+NO_UTF8 = [
+    *(b"\x80", b"\xbf", b"\xff", b"\xfe"),  # bytes that begin nothing
+    *(b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x80\xaf", b"\xe0\x9f\xbf", b"\xf0\x80\x80\xaf", b"\xf0\x8f\xbf\xbf"),  # overlong
+    *(b"\xed\xa0\x80", b"\xed\xbf\xbf"),  # surrogates
+    *(b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf7\xbf\xbf\xbf"),  # beyond U+10FFFF
+    *(b"xxx\xc3", b"xx\xe2\x82", b"x\xf0\x9f\x98", b"\xe2\x82x", b"\xf0\x9fx", b"\xc3("),  # cut off
+]
+"""What is no UTF-8, of at most four bytes; those that are cut off at the end of a text are that long."""
+
 
 class Kit:
     """A built policy."""
 
     def __init__(self, module):
-        data = module.read_bytes()
+        self.module = data = module.read_bytes()
         scanned = scan(data, LIMITS)
         check_abi(scanned)
         engine = PortableEngine(Setup(kind="component", stack=LIMITS.stack, reservation=LIMITS.memory))
@@ -44,6 +53,11 @@ def as_map(*pairs):
     """A map in which a key may come twice; keys and values are encoded unless they are bytes."""
     parts = [part if isinstance(part, bytes) else packb(part) for pair in pairs for part in pair]
     return bytes([0x80 + len(pairs)]) + b"".join(parts)
+
+
+def whole(event):
+    """A request about an encoded event."""
+    return as_map(("abi", 1), ("event", event), ("settings", {}), ("state", None))
 
 
 def deep(levels):
@@ -71,7 +85,7 @@ def _wrong():
         for value in values:
             yield packb({**parts, key: value})
     for event in _wrong_events():
-        yield as_map(("abi", 1), ("event", event), ("settings", {}), ("state", None))
+        yield whole(event)
 
 
 def _wrong_events():

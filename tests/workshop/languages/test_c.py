@@ -1,6 +1,7 @@
 """C: which compiler builds a project, what is said where none can, and what a policy on the kit can rely on."""
 
 import re
+import sys
 from pathlib import Path
 
 import msgpack
@@ -16,6 +17,7 @@ from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
 from wasmguard.sandbox.scan import check_abi, scan
 from wasmguard.workshop.languages import c
+from wasmguard.workshop.languages.language import ToolMissing
 
 SOURCES = Path(__file__).parents[3] / "policies-src"
 NEVER = r"trapped|out of fuel|stack overflow"
@@ -160,16 +162,18 @@ def test_a_project_without_a_kit_or_a_source_is_named(tmp_path):
 def test_without_a_compiler_it_says_what_installs_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("WASMGUARD_TOOLCHAINS", str(tmp_path))
-    monkeypatch.setattr(c.sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(BuildError, match=r"`clang-22` is missing: apt-get install .* wasi-libc .*pip install ziglang"):
-        c.compile_c(project(tmp_path / "p", c.LANGUAGE, SAYS_ALL), tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(
+        ToolMissing, match=r"`clang-22` with .* is missing: `apt-get install .* wasi-libc .*pip install ziglang"
+    ):
+        c.compile(project(tmp_path / "p", c.LANGUAGE, SAYS_ALL), tmp_path)
 
 
 def test_a_header_is_taken_from_the_kit_before_the_system_and_named_if_it_is_nowhere(tmp_path, monkeypatch):
     (tmp_path / "include").mkdir()
     (tmp_path / "kit").mkdir()
     monkeypatch.setattr(c, "SYSTEM_HEADERS", (str(tmp_path / "system"),))
-    with pytest.raises(BuildError, match=re.escape("`msgpuck.h` is missing: get it")):
+    with pytest.raises(ToolMissing, match=re.escape("`msgpuck.h` is missing: get it")):
         c.provide("msgpuck.h", tmp_path, "get it")
     (tmp_path / "system").mkdir()
     (tmp_path / "system/msgpuck.h").write_text("")
@@ -214,5 +218,5 @@ def test_what_the_compiler_says_is_kept(tmp_path):
     built(c.LANGUAGE, project(tmp_path / "good", c.LANGUAGE, SAYS_ALL), tmp_path / "first")
     (tmp_path / "work").mkdir()
     with pytest.raises(BuildError) as raised:
-        c.compile_c(project(tmp_path / "p", c.LANGUAGE, SAYS_ALL.replace("ask(", "beg(")), tmp_path / "work")
+        c.compile(project(tmp_path / "p", c.LANGUAGE, SAYS_ALL.replace("ask(", "beg(")), tmp_path / "work")
     assert "beg" in raised.value.said

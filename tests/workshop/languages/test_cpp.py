@@ -15,10 +15,10 @@ from tests.workshop.languages.test_c import (
     sent,
 )
 from wasmguard.decision import Effect
-from wasmguard.errors import BuildError
 from wasmguard.guest.codec import decode_answer
 from wasmguard.sandbox.scan import check_abi, scan
 from wasmguard.workshop.languages import cpp
+from wasmguard.workshop.languages.language import ToolMissing
 
 SAYS_ALL = """
 #include "wasmguard.hpp"
@@ -68,11 +68,11 @@ NATIVE = {"list": [1, -2, 2**40], "deep": {"deeper": "é"}, "half": 0.5, "yes": 
 
 def test_without_libcpp_it_says_what_installs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(cpp, "clang", lambda name: str(tmp_path / "bin" / name))
-    with pytest.raises(BuildError, match=r"libc\+\+ for wasm is missing beside `clang-22`: apt-get install"):
-        cpp.compile_cpp(tmp_path, tmp_path)
+    with pytest.raises(ToolMissing, match=r"libc\+\+ for wasm is missing beside `clang-22`: `apt-get install"):
+        cpp.compile(tmp_path, tmp_path)
     monkeypatch.setattr(cpp, "clang", lambda name: None)
-    with pytest.raises(BuildError, match=r"`clang-22` is missing: apt-get install .*libmsgpack-cxx-dev"):
-        cpp.compile_cpp(tmp_path, tmp_path)
+    with pytest.raises(ToolMissing, match=r"`clang-22` with .* is missing: `apt-get install .*libmsgpack-cxx-dev`"):
+        cpp.compile(tmp_path, tmp_path)
 
 
 @pytest.mark.rebuild

@@ -3,13 +3,15 @@
 import shutil
 
 import pytest
+from msgpack import packb
 
-from tests.workshop.languages.component_kits import LONG, MALFORMED, SOURCES, Kit, deep, request
+from tests.workshop.languages.component_kits import LONG, MALFORMED, NO_UTF8, SOURCES, Kit, as_map, deep, request, whole
 from wasmguard.decision import Effect
 from wasmguard.errors import BuildError, GuestFault
+from wasmguard.guest.codec import decode_answer
 from wasmguard.workshop.languages import javascript
 from wasmguard.workshop.languages.javascript import JAVASCRIPT, TYPESCRIPT
-from wasmguard.workshop.languages.language import toolchains
+from wasmguard.workshop.languages.language import ToolMissing, toolchains
 
 # Each tool is a question to the kit. What it reads is said back as a reason.
 POLICY = """
@@ -26,6 +28,11 @@ const QUESTIONS = {
   state: (r) => said(r.state && [...r.state]),
   absent: (r) => said([r.inputText("nothing"), r.inputText("number"), r.settingText("t"), r.inputText("constructor")]),
   size: (r) => said(r.inputText("content").length),
+  longer: (r) => rewrite("it", r.inputText("it") + "x"),
+  both: (r) => {
+    const [a, b, c] = [r.inputText("content"), r.inputText("it"), r.inputText("content")];
+    return said([a.slice(-2), b, c.length, b.slice(0, 2), a.slice(0, 2)]);
+  },
   allow: () => allow("yes"),
   rewrite: () => rewrite("a", "x".repeat(60) + "é😀", "why").rewrite("b", [1, null]),
   all: (r) => deny("no").context("c").note("n").note("m").remember(new Uint8Array([1, 2])).interrupt(),
@@ -45,6 +52,14 @@ policy((r) => {
   return (QUESTIONS[r.toolName] ?? pass)(r);
 });
 """
+
+BIG = {
+    "ASCII": "x" * 300_000,
+    "three bytes each": "語" * 100_000,
+    "emoji": "🦀" * 75_000,
+    "the ends of ASCII": "\0\x7f" * 150_000,
+    "mixed": LONG,
+}
 
 needs_tools = pytest.mark.skipif(
     shutil.which("componentize-qjs", path=toolchains() / "node_modules/.bin") is None,
@@ -75,7 +90,7 @@ def test_the_two_dialects_share_a_kit_and_promise_no_bytes():
 def test_a_missing_library_is_named_with_the_command_that_brings_it(tmp_path, monkeypatch):
     monkeypatch.setenv("WASMGUARD_TOOLCHAINS", str(tmp_path))
     monkeypatch.setattr(javascript, "tool", lambda name, *_: f"/nowhere/{name}")
-    with pytest.raises(BuildError, match="`@msgpack/msgpack` is missing: run `npm install`"):
+    with pytest.raises(ToolMissing, match="`@msgpack/msgpack` is missing: run `npm install`"):
         JAVASCRIPT.compile(tmp_path, tmp_path)
 
 
@@ -104,6 +119,10 @@ def test_a_project_without_a_policy_is_not_built(tmp_path):
 @pytest.mark.rebuild
 @needs_tools
 class TestKit:
+    def test_no_folder_of_the_machine_is_in_it(self, kit):
+        assert b"node_modules" not in kit.module
+        assert str(toolchains()).encode() not in kit.module
+
     def test_an_event_is_read_as_it_was_sent(self, kit):
         assert kit.asked("event", prompt="é€😀").reason == '["PreToolUse","/w","é€😀",null]'
 
@@ -145,9 +164,28 @@ class TestKit:
         with pytest.raises(GuestFault):
             kit.asked("surrogate")
 
+    @pytest.mark.parametrize("text", BIG.values(), ids=BIG)
+    def test_a_long_text_is_read_and_written_well_within_the_limits(self, kit, text):
+        size = len(text.encode("utf-16-le")) // 2
+        answer, fuel = kit.evaluate(request("size", {"content": text}))
+        assert decode_answer(answer).reason == str(size)
+        assert fuel < 160 * len(text.encode())
+        answer, fuel = kit.evaluate(request("longer", {"it": text[:10_000]}))
+        assert decode_answer(answer).rewrite == {"it": text[:10_000] + "x"}
+        assert fuel < 2_000_000 + 600 * len(text[:10_000].encode())
+
+    @pytest.mark.parametrize("wrong", NO_UTF8, ids=repr)
+    @pytest.mark.parametrize("before", ["", "a" * 40, "é" * 500])
+    def test_a_text_that_is_no_utf8_is_never_read(self, kit, wrong, before):
+        given = as_map(("it", packb(before + "????")[:-4] + wrong[:4].ljust(4, b"x")))
+        with pytest.raises(GuestFault):
+            kit.evaluate(whole(as_map(("tool_input", given))))
+
+    def test_what_two_texts_are_is_not_mixed(self, kit):
+        given = {"it": "first", "content": "é" * 99_000}
+        assert kit.asked("both", given).reason == '["éé","first",99000,"fi","éé"]'
+
     def test_a_long_text_costs_nothing_until_it_is_read(self, kit):
-        text = LONG[:20_000]
-        assert kit.asked("size", {"content": text}).reason == str(len(text.encode("utf-16-le")) // 2)
         small, long = (kit.evaluate(request("other", {"content": text, "deep": deep(60)}))[1] for text in ("", LONG))
         assert long - small < 100_000
 

@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
+from msgpack import packb
 
-from tests.workshop.languages.component_kits import LONG, MALFORMED, SOURCES, Kit, deep, request
+from tests.workshop.languages.component_kits import LONG, MALFORMED, NO_UTF8, SOURCES, Kit, as_map, deep, request, whole
 from wasmguard.decision import Effect
 from wasmguard.errors import BuildError, GuestFault
 from wasmguard.workshop.languages.language import toolchains
@@ -103,6 +104,8 @@ def test_what_is_wrong_with_a_policy_is_said_when_it_is_built(tmp_path, source, 
         LANGUAGE.compile(project(tmp_path / "project", source), work)
     assert why in raised.value.said
     assert "Stack backtrace" not in raised.value.said
+    assert 'File "kit/wasmguard_app.py", line ' in raised.value.said
+    assert raised.value.said.count("Traceback") == 1
 
 
 @pytest.mark.rebuild
@@ -149,6 +152,22 @@ class TestKit:
 
     def test_the_kit_does_not_bring_what_makes_every_event_dear(self, kit):
         assert kit.asked("modules").reason == "([],)"
+
+    @pytest.mark.parametrize("wrong", NO_UTF8, ids=repr)
+    def test_a_text_that_is_no_utf8_is_never_read(self, kit, wrong):
+        given = as_map(("it", packb("é" * 40 + "????")[:-4] + wrong[:4].ljust(4, b"x")))
+        with pytest.raises(GuestFault, match="UnicodeDecodeError"):
+            kit.evaluate(whole(as_map(("tool_input", given))))
+
+    def test_many_fields_and_many_values_are_stepped_over_within_the_limits(self, kit):
+        for given in ({f"f{n}": n for n in range(8_000)}, {"it": list(range(20_000))}, {"x" * 300: "", "é" * 20: 1}):
+            answer, fuel = kit.evaluate(request("absent", given))
+            assert answer == kit.evaluate(request("absent"))[0]
+            assert fuel < 80_000_000
+
+    def test_a_field_is_found_by_any_name(self, kit):
+        given = {"é" * 20: 1, "x" * 300: {"y": "z"}, "": None, "語": "語"}
+        assert kit.asked("input", given).reason == repr((given,))
 
     def test_a_long_text_costs_nothing_until_it_is_read(self, kit):
         assert kit.asked("size", {"content": LONG}).reason == repr((len(LONG),))

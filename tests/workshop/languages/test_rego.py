@@ -218,6 +218,25 @@ answer := {
             assert trial.ask(asked({})).answer.effect is Effect.PASS
             assert '"src/policy.rego:3:1: var assignment conflict"' in trial.ask(asked({"no": True})).fault
 
+    def test_what_cannot_be_evaluated_is_quiet_as_its_page_says(self, tmp_path):
+        text = """package wasmguard
+deny contains concat("", ["url ", input.event.url]) if input.event.no
+deny contains "number" if to_number(input.event.x) > 3
+deny contains "not" if not to_number(input.event.x) < 3
+small if to_number(input.event.x) < 3
+deny contains "own rule" if not small
+deny contains concat("", ["get ", object.get(input.event, "url", "?")]) if input.event.no
+deny contains "pattern" if regex.match(input.event.p, input.event.x)
+"""
+        into = bundle(project(tmp_path / "p", text, **{"manifest.toml": MANIFEST}), tmp_path / "work")
+        with tried(str(into)) as trial:
+            for fields, reason in (
+                ({"x": "7", "no": True, "url": "u", "p": "7"}, "get u; not; number; own rule; pattern; url u"),
+                ({"x": "y", "no": True, "p": "["}, "get ?; own rule"),
+                ({"x": "y", "p": "y\0z"}, "own rule; pattern"),
+            ):
+                assert trial.ask(asked(fields)).answer.reason == reason
+
     def test_functions_that_are_not_compiled_in_are_refused_by_name(self, tmp_path):
         text = 'package wasmguard\nanswer := {"reason": sprintf("%d", [time.now_ns()])}'
         into = bundle(project(tmp_path / "p", text, **{"manifest.toml": MANIFEST}), tmp_path / "work")

@@ -9,20 +9,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from wasmguard.errors import BuildError
-from wasmguard.workshop.languages.language import Language, ToolMissing, run, tool
+from wasmguard.workshop.languages.language import NODE, Language, ToolMissing, copied, run, tool
 
 MARK = "assembly/policy.ts"
-NODE = "install Node.js 20 or later: `apt install nodejs npm`, or `brew install node`"
 INSTALL = "run `npm install` in the project's folder"
 
 _OPTIONS = ["-O3", "--runtime", "stub", "--use", "abort=", "--initialMemory", "2", "--noColors"]
 
 
-def compile(project: Path, work: Path) -> Path:  # as every language calls it
+def compile(project: Path, work: Path) -> Path:
     """The module of the project's `assembly/policy.ts` on its `kit/`.
 
     Raises:
@@ -33,10 +31,7 @@ def compile(project: Path, work: Path) -> Path:  # as every language calls it
         found = run([*compiler, "--version"], work).split()[-1]
         if found != wanted:
             raise ToolMissing(f"`assemblyscript` {wanted} is missing: there is {found}: {INSTALL}")
-    for folder in ("assembly", "kit"):
-        if not (project / folder).is_dir():
-            raise BuildError(f"`{folder}` is missing in the project: copy it from what `wasmguard new` makes")
-        shutil.copytree(project / folder, work / folder)
+    copied(project, work, "assembly", "kit")
     run([*compiler, "kit/entry.ts", "--outFile", "policy.wasm", *_OPTIONS], work)
     return work / "policy.wasm"
 

@@ -9,20 +9,25 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from wasmguard.errors import BuildError
-from wasmguard.workshop.languages.language import Language, run, tool, toolchains
+from wasmguard.workshop.languages.language import Language, ToolMissing, copied, pythons, run, tool, with_pip
+from wasmguard.workshop.languages.zig import VERSION
 
 CLANG = ("clang-22", "clang")  # the one that Debian's packages are pinned to, and whatever else calls itself so
 LIBRARY_HEADERS = Path("/usr/include/wasm32-wasi")
 SYSTEM_HEADERS = ("/usr/include", "/usr/local/include", "/opt/homebrew/include")
+MISSING = f"`{CLANG[0]}` with `wasm-ld` and wasi-libc is missing"
 INSTALL = (
-    "apt-get install --no-install-recommends clang-22 lld-22 wasi-libc libmsgpuck-dev, or anywhere: pip install ziglang"
+    "`apt-get install --no-install-recommends clang-22 lld-22 wasi-libc libmsgpuck-dev` (without `-22` where there is "
+    f"none), or anywhere {with_pip(f'ziglang=={VERSION}')}"
 )
-MSGPUCK = "apt-get install --no-install-recommends libmsgpuck-dev, or copy it into `kit/`"
+MSGPUCK = (
+    "`apt-get install --no-install-recommends libmsgpuck-dev`, or copy it into `kit/` from "
+    "https://github.com/tarantool/msgpuck"
+)
 
 OPTIMIZE = ("-flto", "-mbulk-memory", "-msimd128", "-DNDEBUG")  # without NDEBUG `assert` brings in what can print
 # 64 KiB of stack at the bottom of the memory, so that running over it traps. Zig puts it there by itself.
@@ -38,11 +43,15 @@ class Compiler:
     flags: tuple[str, ...]
 
 
-def compile_c(project: Path, work: Path) -> Path:
-    """The module of a project in C. Raises BuildError."""
+def compile(project: Path, work: Path) -> Path:
+    """The module of a project in C.
+
+    Raises:
+        BuildError: if there is no compiler for wasm, or it refuses the source.
+    """
     compiler = _clang() or _zig()
     if compiler is None:
-        raise BuildError(f"`{CLANG[0]}` is missing: {INSTALL}")
+        raise ToolMissing(f"{MISSING}: {INSTALL}")
     sources = stage(project, work, ".c")
     provide("msgpuck.h", work, MSGPUCK)
     flags = ("-std=c17", "-Wall", "-Werror=return-type", "-O2", *OPTIMIZE, f"-ffile-prefix-map={work}=.")
@@ -57,10 +66,7 @@ def stage(project: Path, work: Path, ending: str) -> list[str]:
     Raises:
         BuildError: if its kit or a source is missing.
     """
-    for folder in ("kit", "src"):
-        if not (project / folder).is_dir():
-            raise BuildError(f"`{folder}/` is missing: make the project with `wasmguard new`")
-        shutil.copytree(project / folder, work / folder)
+    copied(project, work, "kit", "src")
     if not (sources := sorted((work / "src").rglob(f"*{ending}"))):
         raise BuildError(f"`src/` holds no `*{ending}`: write the policy there")
     (work / "include").mkdir()
@@ -71,7 +77,7 @@ def provide(name: str, work: Path, install: str) -> None:
     """Makes the header or folder *name* of the system visible in the `include/` of *work*, unless the kit has it.
 
     Raises:
-        BuildError: if it is nowhere; *install* is what to do.
+        ToolMissing: if it is nowhere; *install* is what to do.
     """
     if (work / "kit" / name).exists():
         return
@@ -79,7 +85,7 @@ def provide(name: str, work: Path, install: str) -> None:
         if (found := Path(folder) / name).exists():
             (work / "include" / name).symlink_to(found)
             return
-    raise BuildError(f"`{name}` is missing: {install}")
+    raise ToolMissing(f"`{name}` is missing: {install}")
 
 
 def clang(name: str) -> str | None:
@@ -103,7 +109,7 @@ def _clang() -> Compiler | None:
 
 
 def _zig() -> Compiler | None:
-    for python in (str(toolchains() / "bin/python"), sys.executable):
+    for python in pythons():
         try:
             package = run([python, "-c", "import ziglang; print(ziglang.__path__[0])"], Path.cwd()).strip()
         except BuildError:
@@ -113,4 +119,4 @@ def _zig() -> Compiler | None:
     return None
 
 
-LANGUAGE = Language(name="c", title="C", mark="src/policy.c", compile=compile_c, kit="c")
+LANGUAGE = Language(name="c", title="C", mark="src/policy.c", compile=compile, kit="c")

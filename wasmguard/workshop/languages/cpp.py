@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmguard.errors import BuildError
-from wasmguard.workshop.languages.c import CLANG, LINK, OPTIMIZE, STACK_FIRST, clang, provide, stage
-from wasmguard.workshop.languages.language import Language, run
+from wasmguard.workshop.languages.c import CLANG, LINK, MISSING, OPTIMIZE, STACK_FIRST, clang, provide, stage
+from wasmguard.workshop.languages.language import Language, ToolMissing, run
 
 HEADERS = "include/wasm32-wasi/c++/v1"  # below the folder that the compiler's `bin/` is in
 INSTALL = (
-    "apt-get install --no-install-recommends clang-22 lld-22 wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 "
-    "libmsgpack-cxx-dev"
+    "`apt-get install --no-install-recommends clang-22 lld-22 wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 "
+    "libmsgpack-cxx-dev`"
 )
-MSGPACK = "apt-get install --no-install-recommends libmsgpack-cxx-dev, or copy it into `kit/`"
+MSGPACK = (
+    "`apt-get install --no-install-recommends libmsgpack-cxx-dev`, or copy it into `kit/` from "
+    "https://github.com/msgpack/msgpack-c (branch `cpp_master`)"
+)
 
 
-def compile_cpp(project: Path, work: Path) -> Path:
-    """The module of a project in C++. Raises BuildError."""
+def compile(project: Path, work: Path) -> Path:
+    """The module of a project in C++.
+
+    Raises:
+        BuildError: if the compiler or its library is missing, or it refuses the source.
+    """
     compiler, headers = _clang()
     sources = stage(project, work, ".cpp")
     for name in ("msgpack.hpp", "msgpack"):
@@ -50,8 +56,8 @@ def _clang() -> tuple[str, str]:
         headers = Path(found).resolve().parents[1] / HEADERS
         if (headers / "string").is_file():
             return found, str(headers)
-        raise BuildError(f"libc++ for wasm is missing beside `{name}`: {INSTALL}")
-    raise BuildError(f"`{CLANG[0]}` is missing: {INSTALL}")
+        raise ToolMissing(f"libc++ for wasm is missing beside `{name}`: {INSTALL}")
+    raise ToolMissing(f"{MISSING}: {INSTALL}")
 
 
-LANGUAGE = Language(name="cpp", title="C++", mark="src/policy.cpp", compile=compile_cpp, kit="cpp")
+LANGUAGE = Language(name="cpp", title="C++", mark="src/policy.cpp", compile=compile, kit="cpp")

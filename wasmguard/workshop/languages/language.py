@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from pathlib import Path
 
 from wasmguard.errors import BuildError
 
+NODE = (
+    "install Node.js 20 or newer: `apt-get install nodejs npm` (from Debian 13, Ubuntu 25.04 on), `brew install node`, "
+    "or https://nodejs.org"
+)
 TOOLCHAINS = "/opt/wasmguard-toolchains"  # where policies-src/install-toolchains.sh puts them
 PATIENCE = 900  # seconds; Rust takes 60 where the standard library is built, too
 
@@ -73,6 +78,51 @@ def toolchains() -> Path:
     return Path(os.environ.get("WASMGUARD_TOOLCHAINS", TOOLCHAINS))
 
 
+def pythons() -> list[str]:
+    """The Pythons that may have a compiler as one of their packages: that of the toolchains, and the one that runs."""
+    own = toolchains() / "bin/python"
+    return [*([str(own)] if own.exists() else []), sys.executable]
+
+
+def with_node() -> dict[str, str]:
+    """What has to be in the environment of a tool that is a script for Node.js, which may be among the toolchains only.
+
+    Raises:
+        ToolMissing: if there is no Node.js.
+    """
+    node = Path(tool("node", NODE))
+    return {"PATH": os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])}
+
+
+def copied(project: Path, work: Path, *folders: str, without: Sequence[str] = ()) -> None:
+    """Copy *folders* of a project into *work*, but for what *without* matches, so that no compiler sees where it lies.
+
+    Raises:
+        BuildError: if one is missing.
+    """
+    for folder in folders:
+        if not (project / folder).is_dir():
+            raise BuildError(f"`{folder}/` is missing: take it from a project that `wasmguard new` makes")
+        shutil.copytree(project / folder, work / folder, ignore=shutil.ignore_patterns(*without))
+
+
+def text_of(project: Path, mark: str) -> str:
+    """The source file *mark*.
+
+    Raises:
+        BuildError: if it is not UTF-8.
+    """
+    try:
+        return (project / mark).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BuildError(f"`{mark}` is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+
+
+def with_pip(package: str) -> str:
+    """What installs *package* where `pythons` and `tool` look: in the environment that wasmguard runs in."""
+    return f"run `{shlex.quote(sys.executable)} -m pip install {package}`"
+
+
 def run(command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None = None) -> str:
     """What *command* prints, run in *cwd* with our environment and what *environ* adds.
 
@@ -80,7 +130,7 @@ def run(command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | N
         BuildError: if it cannot be started or fails; `said` holds its own words.
     """
     words = [str(word) for word in command]
-    name = os.path.basename(words[0])
+    name = _name_of(words)
     try:
         ended = subprocess.run(
             words,
@@ -99,3 +149,11 @@ def run(command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | N
     if ended.returncode:
         raise BuildError(f"`{name}` failed with {ended.returncode}: what it said is above", said=said)
     return ended.stdout.decode("utf-8", "replace")
+
+
+def _name_of(words: Sequence[str]) -> str:
+    """What a person calls the program: a compiler, not Python or Node.js that runs it."""
+    name = os.path.basename(words[0])
+    if name.startswith("python") and words[1:2] == ["-m"]:
+        return words[2]
+    return os.path.basename(words[1]) if name == "node" and len(words) > 1 else name

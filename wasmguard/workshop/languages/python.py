@@ -3,9 +3,9 @@
 What a project is built from: its `src/`, its kit, and the pure Python half of `msgpack`, which wasmguard depends on
 itself. The half in C is left out: it cannot be loaded there, and its absence is what chooses the other.
 
-The bytes differ at each build, in one folder too: the seed of the hashes is drawn when the interpreter starts and is
-part of the memory that is kept, and componentize-py passes no environment in that could fix it. So what is checked is
-what the module does, and its digest is that of the shipped file.
+The bytes differ at each build, in one folder too: four of four builds did. Why is not established; the likely cause is
+the seed of the hashes, which componentize-py has no option for. So what is checked is what the module does, and its
+digest is that of the shipped file.
 """
 
 from __future__ import annotations
@@ -16,34 +16,43 @@ from pathlib import Path
 
 from wasmguard.errors import BuildError
 from wasmguard.guest.abi import WORLD
-from wasmguard.workshop.languages.language import Language, run, tool
+from wasmguard.workshop.languages.language import Language, copied, run, tool, with_pip
 
-INSTALL = "install it with `python3 -m pip install componentize-py==0.25.1`"
+VERSION = "0.25.1"  # of policies-src/toolchains/requirements.txt, and of the template's
 APP = "wasmguard_app"  # of the kit
+PARTS = ("src", "kit", "deps")  # which its modules are looked for in
 MSGPACK = ("__init__.py", "exceptions.py", "ext.py", "fallback.py")
 
 
-def compile_python(project: Path, work: Path) -> Path:
+def compile(project: Path, work: Path) -> Path:
     """The component of the project.
 
     Raises:
         BuildError: if the compiler is missing or refuses it.
     """
-    componentize = tool("componentize-py", INSTALL)
+    componentize = tool("componentize-py", with_pip(f"componentize-py=={VERSION}"))
     (work / "world.wit").write_text(WORLD, encoding="utf-8")
-    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
-    for part in ("src", "kit"):
-        shutil.copytree(project / part, work / part, ignore=left_out)
+    copied(project, work, "src", "kit", without=["__pycache__", "*.so", "*.pyd"])
     _copy_msgpack(work / "deps/msgpack")
     module = work / "policy.wasm"
     command = [componentize, "-d", "world.wit", "-w", "policy", "componentize", "--stub-wasi", APP]
+    command += [word for part in PARTS for word in ("-p", part)]
     # It would look for packages in the environment that is active, or else in that of the machine.
     (work / "nothing/lib/python3/site-packages").mkdir(parents=True)
     try:
-        run([*command, "-p", "src", "-p", "kit", "-p", "deps", "-o", module], work, {"VIRTUAL_ENV": "nothing"})
-    except BuildError as error:  # after the person's traceback comes one of its own
-        raise BuildError(str(error), said=error.said.partition("\n\nCaused by:")[0].strip() + "\n") from None
+        run([*command, "-o", module], work, {"VIRTUAL_ENV": "nothing"})
+    except BuildError as error:
+        raise BuildError(str(error), said=_traceback(error.said)) from None
     return module
+
+
+def _traceback(said: str) -> str:
+    """The traceback of the policy: around it is one of the compiler, and its folders have numbers there."""
+    own = said.partition("AssertionError: ")[2] or said
+    own = own.partition("\n\nCaused by:")[0].strip() + "\n"
+    for number, part in enumerate(PARTS):
+        own = own.replace(f'"/{number}/', f'"{part}/').replace(f"(/{number}/", f"({part}/")
+    return own
 
 
 def _copy_msgpack(to: Path) -> None:
@@ -56,5 +65,5 @@ def _copy_msgpack(to: Path) -> None:
 
 
 LANGUAGE = Language(
-    name="python", title="Python", mark="src/policy.py", compile=compile_python, kit="python", reproducible=False
+    name="python", title="Python", mark="src/policy.py", compile=compile, kit="python", reproducible=False
 )

@@ -10,18 +10,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tarfile
 from pathlib import Path
 
 from wasmguard.errors import BuildError
 from wasmguard.guest.opa import ANSWER, DENY
-from wasmguard.workshop.languages.language import Language, run, tool
+from wasmguard.workshop.languages.language import Language, copied, run, text_of, tool
 
 MARK = "src/policy.rego"
 MODULE = "/policy.wasm"  # in the archive that OPA makes
 DATA = (".json", ".yaml", ".yml")
-INSTALL = "install it: `brew install opa`, or `go install github.com/open-policy-agent/opa@v1.22.2`"
+INSTALL = (
+    "install it: `brew install opa`, or `go install github.com/open-policy-agent/opa@v1.22.2`, or put the program of "
+    "https://github.com/open-policy-agent/opa/releases/tag/v1.22.2 on `PATH`"
+)
 _RULE = re.compile(r"^(?:default\s+)?(answer|deny)\b", re.MULTILINE)
 
 
@@ -35,7 +37,7 @@ def compile(project: Path, work: Path) -> Path:
     folders = [name for name in ("src", "kit") if (project / name).is_dir()]
     for name in folders:
         _check_data(project / name, project)
-        shutil.copytree(project / name, work / name, ignore=shutil.ignore_patterns("*_test.rego", "*.md"))
+    copied(project, work, *folders, without=["*_test.rego", "*.md"])
     archive = work / "bundle.tar.gz"
     run([opa, "build", "--target", "wasm", "--entrypoint", _entrypoint(project), "--output", archive, *folders], work)
     made = work / "policy.wasm"
@@ -44,11 +46,7 @@ def compile(project: Path, work: Path) -> Path:
 
 
 def _entrypoint(project: Path) -> str:
-    try:
-        text = (project / MARK).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BuildError(f"`{MARK}` is not UTF-8 at byte {error.start}: save it as UTF-8") from None
-    rules = set(_RULE.findall(text))
+    rules = set(_RULE.findall(text_of(project, MARK)))
     if not rules:
         raise BuildError(f"`{MARK}` defines neither `answer` nor `deny`: write one of them, in `package wasmguard`")
     return ANSWER if "answer" in rules else DENY

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wasmguard.errors import BuildError
-from wasmguard.workshop.languages.language import Language, run, tool
+from wasmguard.workshop.languages.language import Language, ToolMissing, run, tool
 
 TARGET = "wasm32-unknown-unknown"
 RUSTUP = f"rustup target add {TARGET}"
@@ -49,7 +49,7 @@ class _Toolchain:
     folders: Mapping[Path, str] = field(default_factory=dict)  # that are in what it compiles, and what to call them
 
 
-def _compile(project: Path, work: Path) -> Path:
+def compile(project: Path, work: Path) -> Path:
     """The module of *project*, built within *work*.
 
     Raises:
@@ -113,7 +113,7 @@ def _installed(project: Path) -> _Toolchain:
     libraries = Path(run([rustc, "--print", "target-libdir", "--target", TARGET], project).strip())
     if not any(libraries.glob("libstd-*.rlib")):
         how = RUSTUP if shutil.which("rustup") else INSTALL
-        raise BuildError(f"`{rustc}` has no standard library for `{TARGET}`: {how}")
+        raise ToolMissing(f"`{rustc}` has no standard library for `{TARGET}`: {how}")
     home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     return _Toolchain(cargo=cargo, folders={home / "registry/src": "/crates"})
 
@@ -128,4 +128,4 @@ def _crates(project: Path) -> list[str]:
     return [entry.get("package", name) for name, entry in entries.items() if "path" not in entry]
 
 
-LANGUAGE = Language(name="rust", title="Rust", mark="src/policy.rs", compile=_compile, kit="rust")
+LANGUAGE = Language(name="rust", title="Rust", mark="src/policy.rs", compile=compile, kit="rust")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wasmguard.errors import BuildError, BundleError
-from wasmguard.workshop.languages.language import Language
+from wasmguard.workshop.languages.language import Language, text_of
 
 MARK = "src/policy.wat"
 
@@ -18,10 +18,7 @@ def compile(project: Path, work: Path) -> Path:
     """
     from wasmguard.sandbox.assemble import assembled
 
-    try:
-        text = (project / MARK).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BuildError(f"`{MARK}` is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+    text = text_of(project, MARK)
     try:
         module = assembled(text)
     except BundleError as error:

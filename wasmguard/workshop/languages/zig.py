@@ -10,17 +10,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from pathlib import Path
 
 from wasmguard.errors import BuildError
-from wasmguard.workshop.languages.language import Language, ToolMissing, run, toolchains
+from wasmguard.workshop.languages.language import Language, ToolMissing, copied, pythons, run, with_pip
 
 MARK = "src/policy.zig"
 VERSION = "0.17.1"  # of policies-src/toolchains/requirements.txt
-INSTALL = f"run `{os.path.basename(sys.executable)} -m pip install ziglang=={VERSION}` where wasmguard is installed"
+INSTALL = with_pip(f"ziglang=={VERSION}")
 
 _OPTIONS = ["-target", "wasm32-freestanding", "-O", "ReleaseSafe", "-fstrip", "-fno-entry", "--stack", "16384"]
 _EXPORTS = [f"--export={name}" for name in ("wasmguard_abi_1", "wasmguard_alloc", "wasmguard_evaluate")]
@@ -31,17 +29,14 @@ _MODULES = [
 ]
 
 
-def compile(project: Path, work: Path) -> Path:  # as every language calls it
+def compile(project: Path, work: Path) -> Path:
     """The module of the project's `src/policy.zig` on its `kit/`.
 
     Raises:
         BuildError: if the compiler is missing, or refuses the source.
     """
     zig = compiler(work)
-    for folder in ("src", "kit"):
-        if not (project / folder).is_dir():
-            raise BuildError(f"`{folder}` is missing in the project: copy it from what `wasmguard new` makes")
-        shutil.copytree(project / folder, work / folder)
+    copied(project, work, "src", "kit")
     caches = {f"ZIG_{which}_CACHE_DIR": str(work / "cache") for which in ("GLOBAL", "LOCAL")}
     run([*zig, "build-exe", *_OPTIONS, *_EXPORTS, *_MODULES, "-femit-bin=policy.wasm"], work, caches)
     return work / "policy.wasm"
@@ -67,10 +62,8 @@ def compiler(work: Path) -> list[str]:
 
 
 def _candidates() -> list[list[str]]:
-    python = toolchains() / "bin/python"
-    packages = [[str(python), "-m", "ziglang"]] if python.exists() else []
     program = shutil.which("zig")
-    return [*packages, [sys.executable, "-m", "ziglang"], *([[program]] if program else [])]
+    return [*([python, "-m", "ziglang"] for python in pythons()), *([[program]] if program else [])]
 
 
 LANGUAGE = Language(name="zig", title="Zig", mark=MARK, compile=compile, kit="zig")

@@ -2,8 +2,9 @@
 #
 # 1. It reads commands as far as words go: separators split a line, quotes are taken off. It keeps an agent from
 #    mistakes; it is no wall against a script or an alias that pushes.
-# 2. A push that cannot be read (variables, substitutions, backslashes in it) is stopped, and so is one that does not
-#    name its branch: what is not known may be protected.
+# 2. A push that cannot be read (variables, patterns, backslashes in it) is stopped, and so is one that does not name
+#    its branch: what is not known may be protected.
+# 3. Where output goes is no branch: `git push origin >log` names none.
 package wasmguard
 
 default answer := {"effect": "pass"}
@@ -17,10 +18,10 @@ default effect := "deny"
 
 effect := "ask" if input.settings.effect == "ask"
 
-reasons contains "a push is written with variables or escapes: write it out" if {
+reasons contains "a push is written with variables, patterns or escapes: write it out" if {
 	some push in pushes
 	some word in push
-	regex.match("[$`\\\\\"']", word)
+	regex.match("[$`\\\\\"'*?[]", word)
 }
 
 reasons contains concat("", ["`", word, "` forces or deletes: push without it"]) if {
@@ -57,12 +58,16 @@ starts_another(word) if contains(word, "=")
 
 starts_another(word) if word in {"sudo", "env", "time", "nohup", "command", "exec", "bash", "sh", "xargs", "eval"}
 
+starts_another(word) if word in {"nice", "timeout"}
+
+starts_another(word) if regex.match("^[0-9.]+[smhd]?$", word) # how long, after `timeout`
+
 starts_another(word) if word in {"if", "then", "else", "elif", "while", "until", "do", "!"}
 
 # Where the subcommands of git are: behind its own options and their values.
 subcommands(words) := {min(places) |
 	some git, word in words
-	regex.match("(^|/)git$", word)
+	regex.match("(^|[/\\\\])git([.]exe)?$", word)
 	every before in array.slice(words, 0, git) { starts_another(before) }
 	places := {at | some at, other in words; at > git; not option(other); not at in values(words)}
 	count(places) > 0
@@ -72,7 +77,7 @@ targets(push) := {branch |
 	some at, word in positional(push)
 	at > 0 # the first one is the remote
 	parts := split(trim_prefix(word, "+"), ":")
-	branch := trim_prefix(parts[count(parts) - 1], "refs/heads/")
+	branch := trim_prefix(trim_prefix(parts[count(parts) - 1], "refs/"), "heads/")
 }
 
 # Everything by which git chooses the branches itself.
@@ -105,9 +110,12 @@ forces(word) if regex.match("^-[a-zA-Z]*[fd]", word)
 # --- how a line is read
 
 commands contains words if {
-	some line in split(strings.replace_n(separators, input.event.tool_input.command), "\n")
+	some line in split(strings.replace_n(separators, redirected), "\n")
 	words := [bare | some word in split(replace(line, "\t", " "), " "); bare := trim(word, "\"'"); bare != ""]
 	count(words) > 0
 }
 
-separators[mark] := "\n" if some mark in {";", "&", "|", "(", ")", "{", "}", "\r"}
+# Numbers of descriptors are no words, and after `&` no command begins.
+redirected := replace(replace(replace(input.event.tool_input.command, "2>&1", " "), "1>&2", " "), "2>", ">")
+
+separators[mark] := "\n" if some mark in {";", "&", "|", "(", ")", "{", "}", "<", ">", "`", "\r"}

@@ -14,7 +14,7 @@ from msgpack import Unpacker
 TYPE_CHECKING = False  # see request.py
 if TYPE_CHECKING:
     Place = tuple[int, int]  # where a value begins, and where the next one does
-    Tree = dict[str, "Tree"]
+    Tree = dict[bytes, "Tree"]
 
 
 class Malformed(Exception):
@@ -74,19 +74,33 @@ class Fields:
         left, is_map, at = _opened(data, at, _head(data, at))
         if not is_map:
             raise Malformed("a map is missing")
-        self.places: dict[str, Place] = {}
-        self.maps: dict[str, Fields] = {}
-        for _ in range(left // 2):
-            key, start = _key(data, at)
-            if key in self.places:
-                raise Malformed(f"the key `{key}` comes twice")
-            if key in known and _head(data, start) in _MAP_HEADS:
+        self.places: dict[bytes, Place] = {}
+        self.maps: dict[bytes, Fields] = {}
+        try:
+            self.end = self._read(data, at, left // 2, known)
+        except IndexError:
+            raise Malformed("it is cut off") from None
+        if len(self.places) != left // 2:
+            raise Malformed("a key comes twice")
+
+    def _read(self, data: bytes, at: int, fields: int, known: Tree) -> int:
+        """Where the map ends. A key stays bytes: one that nobody asks for is not decoded."""
+        places = self.places
+        for _ in range(fields):
+            if 0xA0 <= (head := data[at]) < 0xC0:
+                start = at + head - 0x9F
+                key = data[at + 1 : start]
+            else:
+                key, start = _long_key(data, at, head)
+            if size := _SIZES[data[start]]:
+                at = start + size
+            elif key in known and data[start] in _MAP_HEADS:
                 inner = self.maps[key] = Fields(data, start, known[key])
                 at = inner.end
             else:
                 at = behind(data, start)
-            self.places[key] = start, at
-        self.end = at
+            places[key] = start, at
+        return at
 
 
 def is_text(data: bytes, at: int) -> bool:
@@ -106,16 +120,14 @@ def _head(data: bytes, at: int) -> int:
     return data[at]
 
 
-def _key(data: bytes, at: int) -> tuple[str, int]:
-    head = _head(data, at)
+def _long_key(data: bytes, at: int, head: int) -> tuple[bytes, int]:
+    """The key at *at* that is longer than 31 bytes, and where its value begins."""
     if head not in _KEYS:
         raise Malformed("a key is no text")
-    if size := _SIZES[head]:
-        start, end = at + 1, at + size
-    else:
-        start = at + 1 + _LENGTHS[head]
-        end = start + _number(data, at + 1, _LENGTHS[head])
-    return data[start:end].decode(), end
+    width = _LENGTHS[head]
+    start = at + 1 + width
+    end = start + _number(data, at + 1, width)
+    return data[start:end], end
 
 
 def _opened(data: bytes, at: int, head: int) -> tuple[int, bool, int]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wasmguard_guest.reader import Place, Tree
 
 NIL = 0xC0
-KNOWN: Tree = {"event": {"tool_input": {}}, "settings": {}}
+KNOWN: Tree = {b"event": {b"tool_input": {}}, b"settings": {}}
 
 
 class Request:
@@ -25,21 +25,21 @@ class Request:
         if request.end != len(data):
             raise Malformed("it is cut off, or something follows it")
         top = request.places
-        for key in ("abi", "event", "settings", "state"):
+        for key in (b"abi", b"event", b"settings", b"state"):
             if key not in top:
-                raise Malformed(f"`{key}` is missing")
-        for key in ("event", "settings"):
+                raise Malformed(f"`{key.decode()}` is missing")
+        for key in (b"event", b"settings"):
             if key not in request.maps:
-                raise Malformed(f"`{key}` is no map")
-        abi, state = self._value(top["abi"]), self._value(top["state"])
+                raise Malformed(f"`{key.decode()}` is no map")
+        abi, state = self._value(top[b"abi"]), self._value(top[b"state"])
         if type(abi) is not int or abi != 1:
             raise Malformed("`abi` is not 1")
         if state is not None and type(state) is not bytes:
             raise Malformed("`state` is no binary")
         self.state: bytes | None = state
         """What this policy remembered last; None for nothing."""
-        self._event_at, self._settings_at = top["event"], top["settings"]
-        self._event, self._settings = request.maps["event"], request.maps["settings"].places
+        self._event_at, self._settings_at = top[b"event"], top[b"settings"]
+        self._event, self._settings = request.maps[b"event"], request.maps[b"settings"].places
 
     @property
     def event_name(self) -> str | None:
@@ -58,13 +58,13 @@ class Request:
 
     def input_text(self, field: str) -> str | None:
         """The text in this field of `tool_input`; None if there is none, or something else."""
-        place = self._input.get(field)
+        place = self._input.get(field.encode())
         return self._value(place) if place and reader.is_text(self._data, place[0]) else None
 
     @property
     def tool_input(self) -> dict[str, Any]:
         """The whole input of the tool; empty where there is none. `input_text` is cheaper."""
-        return {field: self._value(place) for field, place in self._input.items()}
+        return {field.decode(): self._value(place) for field, place in self._input.items()}
 
     @property
     def event(self) -> dict[str, Any]:
@@ -96,16 +96,16 @@ class Request:
         return texts
 
     @property
-    def _input(self) -> dict[str, Place]:
-        if read := self._event.maps.get("tool_input"):
+    def _input(self) -> dict[bytes, Place]:
+        if read := self._event.maps.get(b"tool_input"):
             return read.places
-        place = self._event.places.get("tool_input")
+        place = self._event.places.get(b"tool_input")
         if place and self._data[place[0]] != NIL:
             raise Malformed("`tool_input` is no map")
         return {}
 
     def _text_of_event(self, field: str) -> str | None:
-        place = self._event.places.get(field)
+        place = self._event.places.get(field.encode())
         value = self._value(place) if place else None
         if value is not None and type(value) is not str:
             raise Malformed(f"`{field}` is no text")
@@ -117,7 +117,7 @@ class Request:
         return self._known[place]
 
     def _setting(self, name: str, kind: type) -> Any:
-        place = self._settings.get(name)
+        place = self._settings.get(name.encode())
         if place is None:
             return None
         value = self._value(place)

@@ -124,8 +124,8 @@ impl<'a> Iterator for Texts<'a> {
 }
 
 /// The bytes that were not read yet. Every method traps if they do not begin with what it reads.
-#[derive(Clone)]
-pub struct Reader<'a>(&'a [u8]);
+#[derive(Clone, Copy)]
+pub struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over one value except what it contains.
-    fn head(&mut self) -> Head<'a> {
+    pub(crate) fn head(&mut self) -> Head<'a> {
         let marker = rmp::decode::read_marker(&mut self.0).unwrap_or_else(|_| malformed());
         let size = match marker {
             Marker::FixMap(pairs) => return Head::Map(pairs as u64),
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
 }
 
 /// What a value begins with.
-enum Head<'a> {
+pub(crate) enum Head<'a> {
     Map(u64),
     List(u64),
     Text(&'a [u8]),

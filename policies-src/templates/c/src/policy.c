@@ -3,7 +3,7 @@
 #include "wasmguard.h"
 
 struct answer policy(const struct request *request) {
-  struct text folder = setting_text(request, "folder", TEXT("/etc"));
+  struct text folder = setting_text(request, "folder", TEXT("/etc")); // declared in manifest.toml; the owner sets it
   struct text path = input_text(request, "file_path");
   // One of the cases fails: /tmp/../etc/x is in /etc, too. Resolve the path first, then it is green:
   // path = normal(path);

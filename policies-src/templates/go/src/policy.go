@@ -1,4 +1,4 @@
-// NAME denies writes below a folder.
+// NAME: denies writes below a folder.
 package main
 
 import "wasmguard"
@@ -15,7 +15,7 @@ func judge(r *wasmguard.Request) wasmguard.Answer {
 	if !found {
 		return wasmguard.Pass()
 	}
-	folder := r.SettingText("folder", "/etc")
+	folder := r.SettingText("folder", "/etc") // declared in manifest.toml; the owner sets it
 	// One of the cases fails: /tmp/../etc/x is in /etc, too. Resolve the path first, then it is green:
 	// given = wasmguard.Normal(given)
 	if wasmguard.IsInside(given, folder) {

@@ -1,4 +1,4 @@
-# NAME: denies writes into one folder.
+# NAME: denies writes below a folder.
 package wasmguard
 
 import data.kit.path
@@ -6,15 +6,15 @@ import data.kit.path
 # What is answered where nothing below applies: no opinion. Without a default that would be a fault, which denies.
 default answer := {"effect": "pass"}
 
-answer := {"effect": "deny", "reason": concat("", ["NAME: ", file, " is in ", folder])} if {
+answer := {"effect": "deny", "reason": concat("", ["NAME: ", target, " is in ", folder])} if {
 	input.event.hook_event_name == "PreToolUse"
 	path.below(target, folder)
 }
 
 file := input.event.tool_input.file_path
 
-folder := input.settings.folder
+folder := input.settings.folder # declared in manifest.toml; the owner sets it
 
-# A path that climbs gets past this: `/tmp/../etc/x` is below `/tmp` as a text. Write `path.normal(file)` here, and the
-# last case of cases/first.toml is green.
+# One of the cases fails: /tmp/../etc/x is in /etc, too. Resolve the path first, then it is green:
+# target := path.normal(file)
 target := file

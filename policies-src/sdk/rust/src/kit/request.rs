@@ -110,7 +110,7 @@ impl<'a> Request<'a> {
     }
 }
 
-fn text(value: Raw) -> &str {
+fn text(value: Raw<'_>) -> &str {
     utf8(value.text().unwrap_or_else(|| malformed()))
 }
 
