@@ -5,7 +5,7 @@
 The policy is `path-redirect` as `policies-src/languages/` has it. `shipped` is `builtin:path-redirect`, Rust without a
 library.
 
-* `bytes` of the module, `fuel` of a small Write that is moved, and `memory`: the least with which that is decided. These
+* `bytes` of the module, `fuel` of a small Write that is moved, and `memory`: the least that decides it. These
   are exact: `tests/languages/test_table.py` holds the tables in README.md and policies-src/README.md against them.
 * `us`: median and minimum of a warm `Guard.decide` about a small Write that stays where it is, with guests in this
   process: one evaluation in a fresh instance. (About one that is moved the policy is asked twice: again about where it
