@@ -94,6 +94,16 @@ def test_a_policy_that_needs_more_room_is_noted_until_the_owner_gives_it(locked,
     assert sum("it asks for more than the default limits" in notice for notice in notices) == noted
 
 
+def test_a_manifest_whose_event_is_never_sent_is_noticed(locked, own_home, tmp_path, assembled):
+    (tmp_path / "policy.wasm").write_bytes(assembled("deny"))
+    said = 'abi = 1\nname = "it"\nversion = "1"\nsummary = "x"\nevents = ["PreToolUze", "PreToolUse"]\n'
+    (tmp_path / "manifest.toml").write_text(said, encoding="utf-8")
+    path = tmp_path / "wasmguard.toml"
+    path.write_text('[[policy]]\nname = "it"\nmodule = "policy.wasm"\nevents = ["PreToolUse"]\n', encoding="utf-8")
+    notices = locked(path).policies[0].notices
+    assert "it says that it judges an unknown event `PreToolUze`: did you mean `PreToolUse`?" in notices
+
+
 @pytest.mark.parametrize("content", [b"", b"\0asm", b"(module)", b"\x1f\x8b gzip", b"\x7fELF"])
 def test_bytes_that_are_no_module_are_refused(configured, locked, tmp_path, content):
     path = configured("pass")

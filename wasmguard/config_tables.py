@@ -41,16 +41,20 @@ def _matcher(text: str) -> str:
 Matcher = Annotated[str, AfterValidator(_matcher)]
 
 
-def _event(name: str) -> str:
+def known_event(name: str) -> str:
     """*name*, unless it is nearly that of an event that we know: then the policy would never be asked. Other names are
-    another agent's business."""
+    another agent's business.
+
+    Raises:
+        ValueError: with the event that was meant.
+    """
     if name not in KNOWN and (meant := [known for known in KNOWN if edits(name, known) <= SLIP]):
         nearest = min(meant, key=lambda known: edits(name, known))
         raise ValueError(f"unknown event `{name}`: did you mean `{nearest}`?")
     return name
 
 
-KnownEvent = Annotated[EventName, AfterValidator(_event)]
+KnownEvent = Annotated[EventName, AfterValidator(known_event)]
 
 
 def _digest(text: str) -> str:

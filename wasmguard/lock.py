@@ -18,6 +18,7 @@ from time import perf_counter
 
 from wasmguard import config as owner
 from wasmguard import plan, wire
+from wasmguard.config_tables import known_event
 from wasmguard.errors import BundleError, ConfigError, ModuleChanged, ModuleRefused
 from wasmguard.event import GATING
 from wasmguard.guest.abi import OPA, VERSION
@@ -358,12 +359,22 @@ def _notices(policy: owner.PolicyConfig, bundle: Bundle, grants: Grants, limits:
     if manifest and manifest.limits == "roomy" and (limits.fuel < ROOMY.fuel or limits.instances < ROOMY.instances):
         notices.append('it asks for more than the default limits: `limits.profile = "roomy"` gives them')
     notices += _missing(manifest.asks, grants) if manifest else ()
+    notices += [flaw for event in manifest.events if (flaw := _slip(event))] if manifest else ()
     for event in policy.events or policy.matchers or ():
         if manifest and event not in manifest.events:
             notices.append(f"it does not say that it can judge `{event}`")
         if event not in GATING:
             notices.append(f"`{event}` is only observed: nothing it says there stops anything")
     return [notice for notice in notices if notice]
+
+
+def _slip(event: str) -> str:
+    """What is wrong with an event that a manifest names, if that looks like a slip: it is never sent."""
+    try:
+        known_event(event)
+    except ValueError as error:
+        return f"it says that it judges an {error}"
+    return ""
 
 
 def _strength(key: str, constraint: Constraint) -> str:

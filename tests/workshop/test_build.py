@@ -106,6 +106,13 @@ def test_a_folder_that_is_no_project_is_told_so(tmp_path):
         project_at(tmp_path)
 
 
+def test_an_event_that_is_never_sent_is_a_slip(project):
+    manifest = project / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("PreToolUse", "PreToolUze"))
+    with pytest.raises(BundleError, match=r"`events`: unknown event `PreToolUze`: did you mean `PreToolUse`"):
+        project_at(project)
+
+
 def test_a_project_without_source_is_told_what_to_write(project):
     (project / "src/policy.wat").unlink()
     with pytest.raises(

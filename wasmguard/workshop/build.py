@@ -20,6 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from wasmguard.config_tables import known_event
 from wasmguard.errors import BuildError, BundleError, HostError, ModuleRefused, UsageError
 from wasmguard.guest.abi import OPA
 from wasmguard.guest.bundle import DIGEST, MANIFEST, MODULE, read_once
@@ -84,6 +85,11 @@ def project_at(path: Path) -> Project:
     except ValueError as error:
         raise BundleError(f"`{path / MANIFEST}`: {error}") from None
     manifest = Manifest.parse(text, str(path / MANIFEST))
+    for event in manifest.events:
+        try:
+            known_event(event)
+        except ValueError as error:
+            raise BundleError(f"{path / MANIFEST}: `events`: {error}") from None
     return Project(folder=path.resolve(), language=_language_of(path), manifest=manifest, written=written)
 
 
