@@ -32,26 +32,30 @@ NAME = "2nd.policy_in-a-row"  # what a name may have: no crate, package or ident
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory):
-    """A project for each language, made and built when a test asks for it."""
+    """A project for each language, made and built when a test first asks for it; every test of a language whose tools
+    are missing is skipped."""
     made = {}
 
     def project(language):
         if language.name not in made:
             folder = tmp_path_factory.mktemp(language.name)
             typed(folder, "new", NAME, "--lang", language.name)
-            made[language.name] = folder / NAME
-            _built(made[language.name])
-        return made[language.name]
+            made[language.name] = folder / NAME, _missing(folder / NAME)
+        folder, missing = made[language.name]
+        if missing:
+            pytest.skip(missing)
+        return folder
 
     return project
 
 
-def _built(project):
-    """As `wasmguard build` does it; but a compiler that is missing is known here by its class."""
+def _missing(project):
+    """Build the project as `wasmguard build` does; what is missing for it, which is known here by its class."""
     try:
         write(build(project_at(project)), project / "build")
     except ToolMissing as error:
-        pytest.skip(str(error))
+        return str(error)
+    return ""
 
 
 def typed(folder, *words):
