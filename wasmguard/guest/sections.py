@@ -52,8 +52,8 @@ def with_custom(module: bytes, name: str, data: bytes) -> bytes:
         kept.append(module[at : whole.start])
         at = whole.stop
     word = name.encode()
-    content = _number(len(word)) + word + data
-    return b"".join([*kept, module[at:], bytes([CUSTOM]), _number(len(content)), content])
+    content = leb128(len(word)) + word + data
+    return b"".join([*kept, module[at:], bytes([CUSTOM]), leb128(len(content)), content])
 
 
 def _named(module: bytes, name: str) -> Iterator[tuple[slice, slice]]:
@@ -88,8 +88,8 @@ def _size(module: bytes, at: int, end: int) -> tuple[int, int]:
     raise ModuleRefused(f"is damaged at byte {at:,}: a section does not end in the file: copy or build it again")
 
 
-def _number(value: int) -> bytes:
-    """*value* in unsigned LEB128."""
+def leb128(value: int) -> bytes:
+    """*value*, which is not negative, in unsigned LEB128: how WebAssembly writes sizes."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -8,6 +8,7 @@ compiler never sees them. What the module computes is the same.
 from __future__ import annotations
 
 from wasmguard.guest.abi import COMPONENT_HEADER
+from wasmguard.guest.sections import leb128
 from wasmguard.sandbox.reader import HEADER, Reader
 
 CUSTOM = 0
@@ -25,14 +26,5 @@ def stripped(module: bytes, keep: frozenset[str] = frozenset()) -> bytes:
         content = module[at : section.end]
         if identity in nested:
             content = stripped(content, keep)
-        parts += [bytes([identity]), _length(len(content)), content]
+        parts += [bytes([identity]), leb128(len(content)), content]
     return b"".join(parts)
-
-
-def _length(size: int) -> bytes:
-    """*size* as unsigned LEB128."""
-    out = bytearray()
-    while size > 0x7F:
-        out.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes([*out, size])

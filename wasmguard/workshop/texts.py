@@ -9,6 +9,7 @@ and gives the same bytes back as a text, and the engine checks them and traps on
 from __future__ import annotations
 
 from wasmguard.guest import abi
+from wasmguard.guest.sections import leb128
 
 NAME = "wasmguard:policy/text@1.0.0"
 INTERFACE = """\
@@ -63,17 +64,8 @@ def with_texts(guest: bytes) -> bytes:
         (ALIASES, b"\1" + b"\1\0\1" + evaluate),  # the function that instance 1 exports
         (EXPORTS, b"\1" + b"\0" + evaluate + b"\1\0\0"),  # function 0, its type as it is
     ]
-    return abi.COMPONENT_HEADER + b"".join(bytes([kind]) + _number(len(data)) + data for kind, data in parts)
+    return abi.COMPONENT_HEADER + b"".join(bytes([kind]) + leb128(len(data)) + data for kind, data in parts)
 
 
 def _named(name: str) -> bytes:
-    return _number(len(name)) + name.encode()
-
-
-def _number(value: int) -> bytes:
-    """*value* in unsigned LEB128."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+    return leb128(len(name)) + name.encode()
