@@ -268,7 +268,8 @@ def test_two_builds_that_differ_are_told(project, made, monkeypatch):
 
 
 @pytest.mark.parametrize("reproducible", [True, False])
-def test_a_person_is_told_what_it_is_on_lines_that_fit(project, made, reproducible):
+def test_a_person_is_told_what_it_is_on_lines_that_fit(project, made, monkeypatch, reproducible):
+    monkeypatch.chdir(project)
     made((project / "src/policy.wat").read_text(), reproducible=reproducible)
     built = build(project_at(project))
     said = "\n".join(text for _, text in told(built, project / "build"))
