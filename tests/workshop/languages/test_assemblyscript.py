@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from msgpack import ExtType, packb
 
+from tests.workshop.languages.core_kits import SOURCES, built, data, guest_of, project_of, said
 from wasmguard.decision import Effect
 from wasmguard.errors import BuildError, GuestFault
-from wasmguard.guest.codec import decode_answer, encode_settings, request
+from wasmguard.guest.codec import decode_answer, request
 from wasmguard.limits import DEFAULT
 from wasmguard.sandbox.bindings import Library, find
 from wasmguard.sandbox.call import CoreGuest
@@ -17,8 +17,6 @@ from wasmguard.sandbox.compile import compiled
 from wasmguard.sandbox.engine import Engine, Setup
 from wasmguard.workshop.languages import assemblyscript
 from wasmguard.workshop.languages.language import ToolMissing
-
-SOURCES = Path(__file__).parents[3] / "policies-src"
 
 # Each tool is a question to the kit; the reason says what it found.
 POLICY = """
@@ -75,39 +73,12 @@ rebuild = pytest.mark.rebuild
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project as `wasmguard new` makes it."""
-    made = tmp_path_factory.mktemp("assemblyscript") / "project"
-    shutil.copytree(SOURCES / "templates/assemblyscript", made)
-    shutil.copytree(SOURCES / "sdk/assemblyscript", made / "kit")
-    return made
-
-
-def built(project, work):
-    work.mkdir()
-    try:
-        return assemblyscript.compile(project, work).read_bytes()
-    except ToolMissing as error:
-        pytest.skip(str(error))
+    return project_of(assemblyscript.LANGUAGE, tmp_path_factory.mktemp("assemblyscript") / "project")
 
 
 @pytest.fixture(scope="module")
 def guest(project, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("asked")
-    asked = folder / "project"
-    shutil.copytree(project, asked)
-    (asked / "assembly/policy.ts").write_text(POLICY)
-    engine = Engine(Library(find()), Setup(), 2)
-    module = built(asked, folder / "work")
-    return CoreGuest(engine, compiled(module, engine.setup, DEFAULT), DEFAULT, DEFAULT.answer)
-
-
-def data(tool, given=None, settings=None, state=None, **more):
-    event = {"hook_event_name": "PreToolUse", "tool_name": tool, "tool_input": given or {}, **more}
-    return request(packb(event), encode_settings(settings or {}), state)
-
-
-def said(guest, *asked, **more):
-    return decode_answer(guest.evaluate(data(*asked, **more))[0])
+    return guest_of(assemblyscript.LANGUAGE, project, POLICY, tmp_path_factory.mktemp("asked"))
 
 
 @rebuild
@@ -231,8 +202,8 @@ def test_a_text_that_is_no_utf8_is_no_answer(guest, flaw):
 
 @rebuild
 def test_the_template_becomes_green_by_the_line_that_it_names_and_the_same_bytes_anywhere(project, tmp_path):
-    module = built(project, tmp_path / "one")
-    assert built(project, tmp_path / "another-folder") == module
+    module = built(assemblyscript.LANGUAGE, project, tmp_path / "one")
+    assert built(assemblyscript.LANGUAGE, project, tmp_path / "another-folder") == module
     assert b"/kit/" not in module
     source = project / "assembly/policy.ts"
     text = source.read_text()
@@ -244,7 +215,10 @@ def test_the_template_becomes_green_by_the_line_that_it_names_and_the_same_bytes
         text.replace(line + "  const file = given;", line.replace("// ", "").rstrip())
     )
     engine = Engine(Library(find()), Setup(), 2)
-    for built_, wanted in ((module, Effect.PASS), (built(green, tmp_path / "two"), Effect.DENY)):
+    for built_, wanted in (
+        (module, Effect.PASS),
+        (built(assemblyscript.LANGUAGE, green, tmp_path / "two"), Effect.DENY),
+    ):
         guest = CoreGuest(engine, compiled(built_, engine.setup, DEFAULT), DEFAULT, DEFAULT.answer)
         assert said(guest, "Write", {"file_path": "/etc/x"}).reason == "NAME: /etc/x is in /etc"
         assert said(guest, "Write", {"file_path": "/etcetera/x"}).effect is Effect.PASS
@@ -258,7 +232,7 @@ def test_what_the_compiler_says_about_a_mistake_is_kept(project, tmp_path):
     source = broken / "assembly/policy.ts"
     source.write_text(source.read_text().replace("return pass();", "return 5;"))
     with pytest.raises(BuildError, match="failed") as refused:
-        built(broken, tmp_path / "work")
+        built(assemblyscript.LANGUAGE, broken, tmp_path / "work")
     assert "in assembly/policy.ts(8," in refused.value.said
 
 
