@@ -2,11 +2,11 @@
 
 import re
 import sys
-from pathlib import Path
 
 import msgpack
 import pytest
 
+from tests.workshop.languages.core_kits import SOURCES, built
 from wasmguard.decision import Effect
 from wasmguard.errors import BuildError
 from wasmguard.guest.codec import decode_answer
@@ -19,7 +19,6 @@ from wasmguard.sandbox.scan import check_abi, scan
 from wasmguard.workshop.languages import c
 from wasmguard.workshop.languages.language import ToolMissing
 
-SOURCES = Path(__file__).parents[3] / "policies-src"
 NEVER = r"trapped|out of fuel|stack overflow"
 MALFORMED = [b"", b"\xc1", b"\x93", b"\xdf\xff\xff\xff\xff", b"\x81" * 5000, b"\x91" * 5000, b"\x80", b"\xc0"]
 EXT = [b"\xd4\x01\x00", b"\xd8\x01" + bytes(16), b"\xc7\x00\x05", b"\xc8\x00\x01\x05x", b"\xc9\xff\xff\xff\xff\x05x"]
@@ -52,16 +51,6 @@ def project(folder, language, source):
     (folder / language.mark).write_text(source)
     (folder / "kit").symlink_to(SOURCES / "sdk" / language.kit)
     return folder
-
-
-def built(language, project, work):
-    work.mkdir()
-    try:
-        return language.compile(project, work).read_bytes()
-    except BuildError as error:
-        if "missing" in str(error):
-            pytest.skip(str(error))
-        raise AssertionError(error.said) from error
 
 
 def guest(module):

@@ -2,10 +2,9 @@
 
 import pytest
 
+from tests.workshop.languages.core_kits import SOURCES, built
 from tests.workshop.languages.test_c import (
     NEVER,
-    SOURCES,
-    built,
     event,
     guest,
     is_cheap,
