@@ -1,14 +1,15 @@
 """The command line: what there is, in the order in which a person needs it.
 
 Each command is its manual page, its arguments, one call, and what is printed (`cli_setup`, `cli_daemon`,
-`cli_policies`, `cli_inspect`, `cli_write`, `cli_try`). What they have in common is in `cli_desk`, how their pages look
-in `cli_manual`, what is wrong with a command line in `cli_usage`.
+`cli_policies`, `cli_inspect`, `cli_write`, `cli_try`, `cli_bench`). What they have in common is in `cli_desk`, how
+their pages look in `cli_manual`, what is wrong with a command line in `cli_usage`.
 """
 
 from __future__ import annotations
 
 import click
 
+from wasmguard.cli_bench import bench
 from wasmguard.cli_daemon import serve, status, stop
 from wasmguard.cli_desk import FrontDesk
 from wasmguard.cli_inspect import demo, doctor, selftest
@@ -23,7 +24,7 @@ SECTIONS = {
     "Every day": (check, lock, off, on),
     "Look inside": (demo, doctor, selftest, schema),
     "Daemon": (serve, status, stop),
-    "Write policies": (new, build, test, run, inspect),
+    "Write policies": (new, build, test, run, inspect, bench),
 }
 
 

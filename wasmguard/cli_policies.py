@@ -9,6 +9,7 @@ import click
 from wasmguard import places
 from wasmguard.cli_desk import config_option
 from wasmguard.cli_manual import command
+from wasmguard.cli_usage import OneOf
 
 
 @command
@@ -75,19 +76,26 @@ def lock(config: str | None) -> None:
 
 
 @command
-def schema() -> None:
+@click.argument("what", type=OneOf(("config", "bench")), metavar="[config|bench]", default="config")
+def schema(what: str) -> None:
     """Print the JSON schema of wasmguard.toml, for editors.
 
-    Editors that know TOML schemas complete and check the file with it.
+    Editors that know TOML schemas complete and check the file with it. With
+    `bench`: that of what `wasmguard bench` prints with --json and keeps with
+    --save, every key explained.
 
     Examples:
       wasmguard schema > wasmguard.schema.json
+      wasmguard schema bench
 
     Exit codes:
       0  printed
       2  wrong usage
     """
-    from wasmguard.config import schema as written
+    if what == "bench":
+        from wasmguard.workshop.bench.schema import schema as written
+    else:
+        from wasmguard.config import schema as written
 
     click.echo(json.dumps(written(), indent=2))
 

@@ -1,6 +1,7 @@
 """A policy is tried as a host would load it, and leaves only what may be kept."""
 
 import os
+import tomllib
 
 import pytest
 
@@ -10,7 +11,7 @@ from wasmguard.decision import Effect
 from wasmguard.errors import BundleError, ModuleRefused
 from wasmguard.guest.codec import decode_answer
 from wasmguard.workshop import trial as module
-from wasmguard.workshop.trial import tried
+from wasmguard.workshop.trial import made_up, spelled, tried
 
 CALL = {"hook_event_name": "PreToolUse", "tool_name": "Write", "tool_input": {"file_path": "/x"}}
 
@@ -113,3 +114,18 @@ def test_a_name_that_no_configuration_can_hold_is_refused_by_that_name(bundled, 
         pass
     assert str(found.value).startswith(f"`{tmp_path}/a")
     assert name not in str(found.value)
+
+
+def test_a_configuration_that_was_made_up_says_what_it_was_made_of():
+    odd = 'a "b" \\c\x7f\n\tü'
+    table = {"name": "x", "settings": {odd: [1, 2.5, True, odd, [], {}]}, "limits": {"profile": "tight", "fuel": 7}}
+    read = tomllib.loads(spelled([table, {"name": "y"}], isolation="thread", state={"store": "sqlite"}))
+    assert read == {"isolation": "thread", "state": {"store": "sqlite"}, "policy": [table, {"name": "y"}]}
+    assert tomllib.loads(spelled([{"name": "z"}])) == {"policy": [{"name": "z"}]}
+
+
+def test_single_limits_go_before_those_of_the_profile():
+    assert made_up("x", "builtin:budget", None, "tight", event=9)["limits"].items() >= {
+        ("profile", "tight"),
+        ("event", 9),
+    }

@@ -32,10 +32,10 @@ from wasmguard.text import one_line
 from wasmguard.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wasmguard.guest.codec import Answer
-    from wasmguard.guest.manifest import Manifest, Setting
+    from wasmguard.guest.manifest import Manifest
     from wasmguard.plan import PlannedPolicy
     from wasmguard.sandbox.isolation import Guest
 
@@ -123,7 +123,8 @@ def tried(reference: str, profile: str = "") -> Iterator[Trial]:
     with tempfile.TemporaryDirectory(prefix="wasmguard-try-") as folder, _own_cache():
         config = os.path.join(folder, "wasmguard.toml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(_config(reference, bundle.manifest, profile))
+            name = bundle.manifest.name if bundle.manifest else NAMELESS
+            file.write(spelled([made_up(name, reference, bundle.manifest, profile)]))
         outcome = prepare(config, repin=False)
         (planned,), (told,) = outcome.plan.policies, outcome.policies
         if planned.sha256 != bundle.sha256:
@@ -136,30 +137,47 @@ def tried(reference: str, profile: str = "") -> Iterator[Trial]:
             cells.close()
 
 
-def _config(reference: str, manifest: Manifest | None, profile: str) -> str:
-    """The configuration of somebody who grants the policy all that it asks for."""
-    lines = ["[[policy]]", f"name = {_text(manifest.name if manifest else NAMELESS)}", f"module = {_text(reference)}"]
+def made_up(name: str, reference: str, manifest: Manifest | None, profile: str = "", **limits: int) -> dict[str, Any]:
+    """The `[[policy]]` of somebody who calls the policy *name* and grants it all that its *manifest* asks for, under
+    the limits that it names, or those of *profile*, but for some single *limits*."""
     profile = profile or (manifest.limits if manifest else "default")
-    lines.append(f"limits.profile = {_text(profile)}")
-    lines += [f"limits.{name} = {number}" for name, number in AUTHOR.items()]
+    made: dict[str, Any] = {"name": name, "module": reference, "limits": {"profile": profile, **AUTHOR, **limits}}
     if manifest is None:
-        return "\n".join([*lines, ""])
-    needed = {name: setting for name, setting in manifest.settings.items() if setting.required}
-    lines += [f"settings.{_text(name)} = {_placeholder(setting)}" for name, setting in needed.items()]
+        return made
     asks = manifest.asks
-    lines.append(f"grants.effects = {json.dumps(['deny', 'ask', *(['allow'] if 'allow' in asks.effects else [])])}")
-    lines += [f"grants.rewrite.{_text(key)} = {{ max = {MOST} }}" for key in sorted({*asks.rewrite})]
-    lines += [f"grants.rewrite_output.{_text(tool)} = {{ max = {MOST} }}" for tool in sorted({*asks.rewrite_output})]
+    grants: dict[str, Any] = {
+        "effects": ["deny", "ask", *(["allow"] if "allow" in asks.effects else [])],
+        "rewrite": {key: {"max": MOST} for key in sorted({*asks.rewrite})},
+        "rewrite_output": {tool: {"max": MOST} for tool in sorted({*asks.rewrite_output})},
+    }
     if asks.permissions:
-        lines.append(f"grants.permissions = {json.dumps(list(asks.permissions))}")
+        grants["permissions"] = list(asks.permissions)
     if asks.state:
-        lines.append(f"grants.state = {{ max = {asks.state.max}, scope = {_text(asks.state.scope)} }}")
-    return "\n".join([*lines, ""])
+        grants["state"] = {"max": asks.state.max, "scope": asks.state.scope}
+    needed = {name: setting for name, setting in manifest.settings.items() if setting.required}
+    return made | {
+        "grants": grants,
+        "settings": {name: _PLACEHOLDERS[setting.type] for name, setting in needed.items()},
+    }
 
 
-def _placeholder(setting: Setting) -> str:
-    """Some value of the right type, for a setting that has no default: a case says its own."""
-    return json.dumps(_PLACEHOLDERS[setting.type])
+def spelled(policies: Iterable[Mapping[str, Any]], **top: Any) -> str:
+    """The text of a `wasmguard.toml` with these *policies*, and what stands above them."""
+    written = [_lines(top), *("\n[[policy]]\n" + _lines(policy) for policy in policies)]
+    return "".join(written)
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{_text(key)} = {_spelled(value)}\n" for key, value in table.items())
+
+
+def _spelled(value: Any) -> str:
+    """A value of JSON's own types in TOML, on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_text(key)} = {_spelled(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_spelled, value)) + "]"
+    return _text(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _text(word: str) -> str:

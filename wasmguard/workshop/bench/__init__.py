@@ -1,0 +1,1 @@
+"""`wasmguard bench`: what a policy costs, in numbers that mean the same tomorrow."""

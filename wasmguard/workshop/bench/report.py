@@ -1,0 +1,60 @@
+"""The files that a run leaves behind: the figures that were kept, and the page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wasmguard.errors import UsageError
+from wasmguard.text import one_line
+from wasmguard.value import Value
+from wasmguard.workshop.bench import baseline
+from wasmguard.workshop.bench.page import page
+from wasmguard.workshop.files import replace_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Outputs(Value):
+    """Where a person wants what."""
+
+    save: str = ""
+    html: str = ""
+
+    def writable(self) -> None:
+        """See that both can be written, before a minute is spent on what goes into them.
+
+        Raises:
+            UsageError: if one of them cannot.
+        """
+        for option, path in self._named():
+            folder = os.path.dirname(os.path.abspath(path))
+            shown = one_line(path, 200)
+            if os.path.isdir(path):
+                raise UsageError(f"`{option} {shown}` is a folder: name a file in it")
+            if os.path.lexists(path) and not os.path.isfile(path):
+                raise UsageError(f"`{option} {shown}` is no file: name one, or a name that is free")
+            if not os.path.isdir(folder):
+                raise UsageError(f"`{option} {shown}`: there is no folder `{one_line(folder, 200)}`: make it first")
+            if not os.access(folder, os.W_OK):
+                raise UsageError(f"`{option} {shown}`: its folder cannot be written to: name another one")
+
+    def write(self, document: dict[str, Any]) -> None:
+        """Write them, each whole or not at all. Figures of a run that was interrupted are nothing to compare with: they
+        are not kept.
+
+        Raises:
+            OSError: if one of them cannot be written.
+        """
+        if self.save and document["complete"]:
+            baseline.saved(self.save, document)
+        if self.html:
+            replace_files({Path(os.path.abspath(self.html)): page(document).encode()})
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        if self.save:
+            yield "--save", self.save
+        if self.html:
+            yield "--html", self.html

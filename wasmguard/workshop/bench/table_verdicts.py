@@ -1,0 +1,154 @@
+"""What a benchmark comes to: checks, comparisons, crafted inputs, and how its figures are to be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wasmguard.workshop.bench import words
+from wasmguard.workshop.bench.baseline import FUEL
+from wasmguard.workshop.bench.table_paper import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wasmguard.workshop.bench.table_paper import Cell, Paper, Piece
+
+OK: Piece = ("ok      ", "green")
+FAILED: Piece = ("FAILED  ", "bold red")
+CHANGED: Piece = ("changed ", "yellow")
+NOTE: Piece = ("note    ", "dim")
+MOST = 12  # lines of one kind; what is more is counted
+
+
+def check(paper: Paper, document: dict[str, Any]) -> None:
+    """Whether anything got worse than in the baseline, and what."""
+    held = document["check"]
+    if held is None:
+        return
+    paper.title(f"Checked against {words.name(held['baseline'])}")
+    slower = [one for one in held["time"] if one["verdict"] == "slower"]
+    burnt = sorted(held["fuel"], key=lambda one: -float(one["change"]))
+    _some(paper, FAILED, (_burnt(one) for one in burnt if one["change"] > FUEL))
+    _some(paper, CHANGED, (_burnt(one) for one in burnt if one["change"] <= FUEL))
+    _some(paper, FAILED, (_slower(one) for one in slower))
+    _some(paper, CHANGED, (f"answer of {_place(one)}" for one in held["answers"]))
+    if calm := len(held["time"]) - len(slower):
+        faster = sum(one["verdict"] == "faster" for one in held["time"])
+        noise = sum(one["verdict"] == "noise" for one in held["time"])
+        paper.prose(
+            f"{calm} of {len(held['time'])} times are not slower: {faster} faster, {noise} within noise", first=OK
+        )
+    _some(paper, NOTE, (words.name(note, 300) for note in held["notes"]))
+    paper.prose("nothing got worse" if held["ok"] else "something got worse", first=OK if held["ok"] else FAILED)
+
+
+def compared(paper: Paper, document: dict[str, Any]) -> None:
+    """Two versions of one policy on the same events."""
+    both = document["compare"]
+    if both is None:
+        return
+    paper.title(f"{words.name(both['after'], 40)} compared with {words.name(both['before'], 40)}")
+    for one in both["time"]:
+        style = {"slower": "red", "faster": "green"}.get(one["verdict"], "")
+        paper.prose(f"time of {one['path']}: {one['verdict']}{_times_as_much(one)}", style)
+    _fuel(paper, both["fuel"])
+    memory = " to ".join("-" if number is None else words.size(number) for number in both["memory"])
+    paper.prose(f"module {words.size(both['bytes'][0])} to {words.size(both['bytes'][1])}; memory {memory}")
+    _some(paper, CHANGED, (_answer(one) for one in both["answers"]))
+    if not both["answers"]:
+        paper.prose("the same answers to all events", first=OK)
+
+
+def crafted(paper: Paper, document: dict[str, Any]) -> None:
+    """What became of inputs that an agent could craft."""
+    tried = document["adversarial"]
+    if tried is None:
+        return
+    stood = sum(one["ok"] for one in tried)
+    paper.title("Inputs that an agent could craft", f"{stood} of {len(tried)} stood")
+    by_input: dict[str, list[dict[str, Any]]] = {}
+    for one in tried:
+        by_input.setdefault(one["input"], []).append(one)
+    columns = [Column("input", 30, left=True), Column("size", 8), Column("slowest, ms", 12), Column("allowed", 8)]
+    columns += [Column("policy", 15, left=True), Column("", 7, left=True)]
+    paper.table(columns, [_tried(shown, cases) for shown, cases in by_input.items()])
+    for one in tried:
+        if not one["ok"]:
+            met = f"{words.name(one['plain'])} became {words.name(one['effect'])}"
+            said = f"{words.name(one['input'])}, {words.name(one['policy'])}: {met}: {words.name(one['why'])}"
+            paper.prose(said, first=FAILED)
+
+
+def reading(paper: Paper, document: dict[str, Any]) -> None:
+    """What measuring costs, what is missing, and how to read it all."""
+    paper.line()
+    if cost := document["measuring"]:
+        paper.prose(f"measuring costs {_overhead(cost)}", "dim", indent="")
+    how = "min is the quiet machine, p50 what you will see, +/- its 95 % interval"
+    paper.prose(how, "dim", indent="")
+    for missing in document["missing"]:
+        paper.prose(f"not measured: {words.name(missing, 300)}", "dim", indent="")
+
+
+def _tried(shown: str, cases: Sequence[dict[str, Any]]) -> tuple[str, list[Cell]]:
+    """A line for one input: who took longest of its time."""
+    worst = max(cases, key=lambda one: float(one["milliseconds"]) / (one["bound"] or 1))
+    ok = all(one["ok"] for one in cases)
+    figures = [words.plain(worst[key], 2) for key in ("milliseconds", "bound")]
+    cells = [words.name(shown), words.payload(worst["bytes"]), *figures, words.name(worst["policy"])]
+    return ("" if ok else "red", [*cells, "ok" if ok else "FAILED"])
+
+
+def _overhead(cost: dict[str, Any]) -> str:
+    low, high = cost["low"], cost["high"]
+    said = f"{words.share(cost['share'])} of the null policy"
+    if low is None:
+        return said
+    said += f" ({words.share(low)} to {words.share(high)})"
+    if low <= 0 <= high:
+        return f"{said}: within noise"
+    return f"{words.time(cost['nanoseconds'] / 1_000)} a decision, {said}"
+
+
+def _some(paper: Paper, first: Piece, said: Iterator[str]) -> None:
+    """A line for each, up to as many as anybody reads."""
+    listed = list(said)
+    for one in listed[:MOST]:
+        paper.prose(one, first=first)
+    if len(listed) > MOST:
+        paper.prose(f"{len(listed) - MOST} more: see --json", first=first)
+
+
+def _place(one: dict[str, Any]) -> str:
+    return f"{words.name(one['policy'])} to {words.name(one['event'])}"
+
+
+def _burnt(one: dict[str, Any]) -> str:
+    amounts = f"{words.fuel(one['before'])} to {words.fuel(one['after'])}"
+    return f"fuel of {_place(one)}: {amounts} ({words.change(one['change'])})"
+
+
+def _slower(one: dict[str, Any]) -> str:
+    times = f"{words.time(one['before'])} to {words.time(one['after'])}"
+    return f"time of {words.name(one['id'])}: {times}{_times_as_much(one)}: {words.name(one['why'], 300)}"
+
+
+def _times_as_much(one: dict[str, Any]) -> str:
+    if one["ratio"] is None:
+        return ""
+    interval = "" if one["low"] is None else f" ({one['low']:.3f} to {one['high']:.3f})"
+    return f", {one['ratio']:.3f} x{interval}"
+
+
+def _fuel(paper: Paper, each: list[dict[str, Any]]) -> None:
+    """All events in a sentence: the least and the most change."""
+    changes = sorted(one["after"] / one["before"] - 1 for one in each if one["before"] and one["after"] is not None)
+    if not changes:
+        return
+    same = all(one["before"] == one["after"] for one in each)
+    span = f"{words.change(changes[0])} to {words.change(changes[-1])}"
+    paper.prose(f"fuel of {len(each)} events: {'the same' if same else span}")
+
+
+def _answer(one: dict[str, Any]) -> str:
+    return f"answer to {words.name(one['event'])}: {words.name(one['before'], 200)} -> {words.name(one['after'], 200)}"
