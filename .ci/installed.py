@@ -42,6 +42,8 @@ def main(wheel, build):
     for name, command in clients.items():
         asked([*command, "--config", str(config)])
         print(f"{name} refuses, rewrites and passes")
+    print(said("bench", str(config), "--seconds", "2", "--path", "all", "--html", "report.html"))
+    assert "<svg" in Path("report.html").read_text(encoding="utf-8")
     print(said("doctor", "--config", str(config)), said("selftest"), sep="\n")  # both end with 1 if something is wrong
 
 

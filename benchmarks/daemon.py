@@ -30,7 +30,7 @@ import tempfile
 import time
 from time import perf_counter_ns
 
-from decision import EVENT
+from given import EVENT
 
 from wasmguard import bearer, link, places
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 
-from decision import EVENT, guard_of
+from given import EVENT, guard_of
 
 
 def resident() -> int:

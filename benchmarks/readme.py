@@ -73,6 +73,7 @@ def peers(document: dict) -> list[str]:  # type: ignore[type-arg]
     """The same small guard as others carry it out."""
     lines = ["| the same small guard, in the same run | median (least) |", "|---|---|"]
     found = [row for row in document["rows"] if row["kind"] in ("peer", "ours")]
+    found.sort(key=lambda row: row["median"])
     return lines + [f"| {row['subject']} | {figures(document, row['id'])} |" for row in found]
 
 
@@ -95,7 +96,8 @@ def machine(document: dict, arguments: list[str]) -> str:  # type: ignore[type-a
     said, count = document["machine"], len(document["events"]["list"])
     virtual = "virtual, " if said["virtual"] else ""
     load = said["load_before"][0]
-    text = f"`wasmguard bench {' '.join(arguments)}`: {count} event{'s' * (count != 1)}, {said['processor']}, {virtual}"
+    text = f"`wasmguard bench {' '.join(arguments)}`, {document['seconds']:.0f} s: {count} event{'s' * (count != 1)}, "
+    text += f"{said['processor']}, {virtual}"
     text += f"{said['usable']} cores, load {load:.1f} before, {said['python']}, wasmtime {said['wasmtime']}."
     return "\n".join(wrapped(text))
 

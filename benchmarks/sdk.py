@@ -32,7 +32,7 @@ from functools import partial
 from itertools import count
 from time import perf_counter, perf_counter_ns, thread_time
 
-from decision import EVENT, guard_of
+from given import EVENT, guard_of
 
 BASH = {"tool_name": "Bash", "tool_input": {"command": "ls -la /home/dev/project", "description": "List files"}}
 RECORDED = {"Write": EVENT, "Bash": EVENT | BASH}

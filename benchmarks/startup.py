@@ -14,7 +14,7 @@ import sys
 import tempfile
 from time import perf_counter
 
-from decision import EVENT
+from given import EVENT
 
 IMPORTS = ("json", "ctypes", "msgpack", "dataclasses", "typing", "wasmtime", "pydantic", "click")
 BARE = "python -I -S -c pass"

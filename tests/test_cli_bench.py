@@ -127,6 +127,24 @@ def test_figures_are_kept_whole_and_those_of_half_a_run_are_not(run, measures, t
     assert "not kept" in done.stderr
 
 
+def test_a_run_that_asked_no_policy_is_1_whatever_was_timed_beside(run, measures):
+    floors = [row for row in SAMPLE["rows"] if row["kind"] in {"floor", "peer"}]
+    measures(check=None, compare=None, adversarial=None, rows=floors)
+    assert run().exit_code == 1
+
+
+def test_a_disk_that_is_full_takes_no_figures_from_who_reads_them(run, measures, tmp_path, monkeypatch):
+    def full(*_given):
+        raise OSError(28, "No space left on device")
+
+    measures(check=None, compare=None, adversarial=None)
+    monkeypatch.setattr("wasmguard.workshop.bench.report.replace_files", full)
+    for option, starts in ((), "a call costs "), (("--json",), "{"), (("--csv",), "id,path"):
+        done = run("--html", tmp_path / "a.html", *option)
+        assert (done.exit_code, done.stdout[: len(starts)]) == (1, starts)
+        assert "no space left on device" in done.stderr.lower()
+
+
 def test_nothing_but_the_table_is_printed_where_nobody_watches(run, measures):
     measures(check=None, adversarial=None)
     done = run()

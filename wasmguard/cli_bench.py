@@ -88,7 +88,7 @@ def bench(
       0  measured; with --check: nothing got worse
       1  with --check: over 2 % more fuel, a new fault, or more time than noise
          explains; with --adversarial: an input that a policy did not stand; or
-         it cannot be measured
+         it cannot be measured, or no policy is asked about any of the events
       2  wrong usage, or a baseline that cannot be compared with
       130  Ctrl-C; what was measured so far is printed
     """
@@ -117,11 +117,19 @@ def bench(
     outputs.writable()
     with Progress() as progress:
         document = run(wanted, progress)
-    outputs.write(document)
+    try:
+        outputs.write(document)
+    finally:  # a full disk takes nobody's minute
+        _tell(document, as_json=as_json, as_csv=as_csv)
     if save and not document["complete"]:
         click.echo(
             "wasmguard: interrupted: these figures are not kept, half a run is nothing to compare with", err=True
         )
+    raise click.exceptions.Exit(_code(document, check=given["check"]))
+
+
+def _tell(document: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
+    """Print it, in the form that was asked for."""
     if as_json:
         click.echo(json.dumps(document))
     elif as_csv:
@@ -132,7 +140,6 @@ def bench(
         from wasmguard.workshop.bench.table import console_for, tell
 
         tell(document, console_for(sys.stdout))
-    raise click.exceptions.Exit(_code(document, check=given["check"]))
 
 
 def _fit(subjects: tuple[str, ...], **given: Any) -> None:
@@ -155,6 +162,8 @@ def _code(document: dict[str, Any], *, check: bool) -> int:
     """The exit code."""
     if not document["complete"]:
         return INTERRUPTED
+    if not any(row["kind"] in {"policy", "chain"} for row in document["rows"]):
+        return NO
     held = document["check"] is None or document["check"]["ok"] or not check
     stood = all(entry["ok"] for entry in document["adversarial"] or ())
     return 0 if held and stood else NO

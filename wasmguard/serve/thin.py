@@ -1,6 +1,6 @@
 """What a hook does that has a daemon: carry the event there, and the answer back. `client` starts it.
 
-It imports nothing of ours, and nothing that Python has not loaded already but for `_socket` (`benchmarks/clients.py`).
+It imports nothing of ours, and nothing that Python has not loaded already but for `_socket`.
 
 1. Only a whole answer counts: of this protocol, with both lengths right, one JSON object and its newline, from the same
    user as the kernel knows it. It is written as it came, and its code is the exit code.

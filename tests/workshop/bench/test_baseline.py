@@ -7,7 +7,7 @@ import os
 import pytest
 
 from wasmguard.errors import HostError, UsageError
-from wasmguard.workshop.bench.baseline import FUEL, TIME, held, read, saved
+from wasmguard.workshop.bench.baseline import FUEL, TIME, comparable, held, read, saved
 
 STEADY = [1.0, 1.01, 0.99, 1.0, 1.02, 1.0, 0.99, 1.01] * 3
 EVENTS = ("Bash", "Write", "Stop")
@@ -350,3 +350,57 @@ def test_a_document_with_a_broken_part_is_damaged(tmp_path):
         saved(str(tmp_path / "figures.json"), broken)
         with pytest.raises(UsageError, match="is damaged"):
             read(str(tmp_path / "figures.json"))
+
+
+def broken(place, **changes):
+    """The document with one entry of a list changed, which it was measured with."""
+    whole = copy.deepcopy(document())
+    whole[place][-1].update(changes)
+    return whole
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        broken("policies", fuel={"events": ["x", "y", None]}),
+        broken("policies", fuel={"events": [10**400, 1, None]}),
+        broken("policies", fuel={"events": [-1, 1, None]}),
+        broken("policies", memory=True),
+        broken("policies", bytes="many"),
+        broken("policies", faults=[3, "", None]),
+        broken("policies", name=["tool-gate"]),
+        broken("rows", quiet_of_rounds=[-1.0] * 20),
+        broken("rows", id={}),
+    ],
+)
+def test_numbers_and_texts_of_another_type_than_ours_are_damage(tmp_path, hostile):
+    (tmp_path / "figures.json").write_text(json.dumps(hostile))
+    with pytest.raises(UsageError, match="is damaged"):
+        read(str(tmp_path / "figures.json"))
+
+
+def test_a_number_without_end_is_damage(tmp_path):
+    data = json.dumps(broken("rows", quiet_of_rounds=[0.5] * 20)).replace("0.5", "1e400")
+    (tmp_path / "figures.json").write_text(data)
+    with pytest.raises(UsageError, match="is damaged"):
+        read(str(tmp_path / "figures.json"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_no_baseline_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(UsageError, match="is no file"):
+            read(str(path))
+
+
+def test_words_of_a_baseline_steer_no_terminal(tmp_path):
+    evil = "\x1b[31mevil\x07" + "x" * 5000
+    machine = {**document()["machine"], "wasmtime": evil}
+    for now in (document() | {"machine": machine}, document(policies=[policy(name=evil)])):
+        with pytest.raises(UsageError) as refused:
+            comparable(document(), now, "figures.json")
+        assert str(refused.value).isprintable()
+        assert len(str(refused.value)) < 1000
+    told = check(None, document() | {"machine": {**document()["machine"], "processor": evil}})
+    assert all(note.isprintable() and len(note) < 500 for note in told["notes"])

@@ -127,6 +127,11 @@ def test_what_is_unknown_is_refused_with_what_can_be_written(configured, own_hom
     assert "\x1b" not in said
     assert ("`deny`" in said, "no policy of that name in" in said) == (owned, owned)
     assert "`builtin:path-redirect`" in said
+    with pytest.raises(UsageError, match=r"^`tool-gat`: .*: did you mean `builtin:tool-gate`\?$"):
+        chosen(("tool-gat",), config, "")
+    for path in ("no-such.wasm", "deny/no-such"):
+        with pytest.raises(UsageError, match=f"^`{path}`: no such file or folder: name one that is there$"):
+            chosen((path,), config, "")
     with pytest.raises(BundleError, match="no such policy comes with wasmguard"):
         chosen(("builtin:none",), None, "")
 

@@ -161,10 +161,11 @@ def test_a_policy_that_is_asked_about_nothing_has_no_figures_but_its_sizes(bench
     assert entry["load"] > 0
 
 
-def test_what_the_guard_itself_refuses_is_a_deny_that_burned_nothing(benched):
+def test_what_the_guard_itself_refuses_burned_nothing_and_is_no_answer_of_the_policys(benched):
     settings = os.path.join(os.environ["HOME"], ".claude", "settings.json")
     entry = exact(benched["path-redirect"], [write(settings)])
-    assert (entry["fuel"]["events"], entry["effects"]["deny"]) == ([None], 1)
+    assert (entry["fuel"]["events"], sum(entry["effects"].values())) == ([None], 0)
+    assert entry["answers"][0].startswith("deny: ")
     assert entry["answers"][0].startswith("deny: ")
 
 

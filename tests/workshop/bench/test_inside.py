@@ -10,7 +10,7 @@ from tests.workshop.trying import asks
 from wasmguard import guard as guards
 from wasmguard.errors import HostError
 from wasmguard.guard import Guard
-from wasmguard.workshop.bench.inside import variants
+from wasmguard.workshop.bench.inside import faults, variants
 from wasmguard.workshop.bench.mixes import MIX, events
 from wasmguard.workshop.bench.subjects import opened
 from wasmguard.workshop.bench.variant import CELL, CHAIN, FLOOR, LIBRARY, POLICY, Given
@@ -143,3 +143,15 @@ def test_builtin_policies_judge_the_mix_without_a_fault():
         decisions = [one.ask(place) for one in found for place in one.events]
     assert not [decision.verdicts for decision in decisions if decision.faulted]
     assert any(decision.rewrite for decision in decisions)
+
+
+def test_a_fault_is_remembered_with_its_event_for_whoever_reads_the_times(bundled):
+    both = (str(bundled("unreachable", name="fails")), str(bundled("pass", name="answers")))
+    with opened(both, None, "") as bench, variants(bench, given("Write"), LIBRARY) as found:
+        assert [faults(one) for one in found] == [{}] * 4
+        for one in found:
+            one.ask(0)
+        null, fails, answers, chain = (faults(one) for one in found)
+    assert null == answers == {}
+    assert list(fails) == list(chain) == [0]
+    assert "trapped in wasmguard_evaluate" in fails[0]

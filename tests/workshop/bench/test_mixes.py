@@ -109,7 +109,7 @@ def test_bytes_are_what_the_client_would_send(tmp_path, text):
         ("a.json", b"\xff", r"a\.json:1: not JSON"),
         ("a.json", b"[" * 100_000, r"a\.json: nested too deep"),
         ("a.json", json.dumps([STOP, {"x": 1}]).encode(), r"a\.json: event 2: the event needs"),
-        ("a.json", b'[{"hook_event_name": "Stop"}, 7]', r"a\.json: event 2: the event is a `int`"),
+        ("a.json", b'[{"hook_event_name": "Stop"}, 7]', r"a\.json: event 2: no JSON object: write one hook input"),
         ("a.json", b'{"hook_event_name": "Stop", "hook_event_name": "Stop"}', r"a\.json: .* twice"),
         ("a.json", b"7", r"a\.json: the event is a JSON `int`"),
     ],

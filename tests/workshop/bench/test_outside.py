@@ -221,9 +221,9 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew_as_agents_do(ways):
 
 def test_a_socket_does_not_lie_where_its_path_would_be_too_long(tmp_path):
     (deep := tmp_path / ("x" * 90)).mkdir()
-    with outside._folder(str(deep)) as folder:
+    with outside.sockets_in(str(deep)) as folder:
         assert os.path.dirname(folder) == "/tmp"
-    with outside._folder("/tmp") as folder:
+    with outside.sockets_in("/tmp") as folder:
         assert len(os.path.join(folder, "daemon~")) < link.LONGEST_PATH
 
 
@@ -268,3 +268,12 @@ def test_policies_that_remember_may_answer_in_turn_but_must_decide(bench):
             answers.check(PASSED, 0, answer, b"")
     with pytest.raises(HostError, match="a complaint"):
         answers.check(PASSED, 0, b'{"b":1}\n', b"wasmguard: no process\n")
+
+
+def test_what_policies_decide_here_is_asked_of_them_in_a_jailed_process(bench, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        Guard, "close", lambda guard, close=Guard.close: seen.append(guard.cells.isolation) or close(guard)
+    )
+    outside.Answers(plan.read(bench.config), EVENTS, {"HOME": bench.home}, stateful=False)
+    assert seen == ["process"]

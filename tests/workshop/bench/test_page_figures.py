@@ -26,8 +26,13 @@ def test_exact_numbers_are_whole():
     assert figures.brief(500) == "500"
 
 
+def test_an_event_is_told_in_tens_and_memory_in_twos():
+    assert figures.payload(5_100_000) == "5.1 MB"
+    assert figures.size(65_536) == "64 KiB"
+
+
 def test_what_is_not_known_is_a_dash():
-    said = [figures.time, figures.size, figures.memory, figures.whole, figures.share, figures.change]
+    said = [figures.time, figures.payload, figures.size, figures.whole, figures.share, figures.change]
     assert {say(None) for say in said} == {"–"}
     assert figures.between(None, 3) == "–"
 

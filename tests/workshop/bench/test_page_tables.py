@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from wasmguard.workshop.bench.page_tables import LEAST, at_rate, table, verdict
+from wasmguard.workshop.bench.page_tables import at_rate, table, verdict
+from wasmguard.workshop.bench.words import AT_LEAST
 
 
 def test_every_cell_has_a_heading():
-    made = table("what", ["name", "a", "b"], [["x", "1", "2"], ["y", "3", ""]], words=[2])
+    made = table("what", ["name", "a", "b"], [["x", "1", "2"], ["y", "3", ""]], texts=[2])
     assert made.count('scope="col"') == 3
     assert made.count('scope="row"') == 2
     assert made.count("<td") == 4
@@ -27,7 +28,7 @@ def test_a_verdict_is_more_than_a_colour():
 
 
 def test_a_percentile_needs_a_decision_beyond_it():
-    assert LEAST == {"p90": 10, "p99": 100, "p999": 1_000}
+    assert AT_LEAST == {"p90": 10, "p99": 100, "p999": 1_000}
 
 
 @pytest.mark.parametrize(("late", "said"), [(0.0, "0 %"), (0.25, "25 %")])

@@ -9,8 +9,9 @@ from statistics import median
 import pytest
 
 from wasmguard.workshop.bench import rounds
-from wasmguard.workshop.bench.rounds import Series, measured, open_loop, overhead
-from wasmguard.workshop.bench.variant import POLICY, Variant
+from wasmguard.workshop.bench.rounds import measured, open_loop, overhead
+from wasmguard.workshop.bench.series import Series
+from wasmguard.workshop.bench.variant import OURS, PEER, POLICY, Variant
 
 US, MS, SECOND = 1_000, 1_000_000, 1_000_000_000
 
@@ -42,15 +43,19 @@ def variant(clock):
     """Makes variants whose decisions take what they are told to; `asked` notes who was asked about what."""
     asked = []
 
-    def made(name, takes, events=(0,), **more):
+    def made(name, takes, events=(0,), kind=POLICY, **more):
         def ask(event):
             asked.append((name, event))
             clock.now += takes(event) if callable(takes) else takes
 
-        return Variant(path="x", subject=name, kind=POLICY, events=events, ask=ask, **more)
+        return Variant(path="x", subject=name, kind=kind, events=events, ask=ask, **more)
 
     made.asked = asked
     return made
+
+
+def wrong_at_once(_event):
+    raise RuntimeError("no right answer")
 
 
 def blocks(asked):
@@ -154,11 +159,42 @@ def test_state_is_forgotten_before_each_block_and_that_is_not_timed(clock, varia
 
 
 def test_what_a_variant_raises_ends_the_run(variant):
-    def wrong(_event):
-        raise RuntimeError("no right answer")
-
     with pytest.raises(RuntimeError, match="no right answer"):
-        measured([variant("a", US), variant("b", wrong)], 1.0)
+        measured([variant("a", US), variant("b", wrong_at_once)], 1.0)
+
+
+@pytest.mark.parametrize("good", [0, 5000], ids=["at once", "later"])
+def test_a_peer_that_raises_is_left_out_with_why_and_the_others_go_on(variant, good):
+    left = [good]
+
+    def wrong(_event):
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("no right\nanswer")
+        return 50 * US
+
+    failed = {}
+    found = measured([variant("it", wrong, kind=PEER), variant("a", 50 * US)], 1.0, left_out=failed)
+    assert failed == {"it": "no right answer"}
+    assert left == [-1], "asked again"
+    assert list(found) == ["x/a"]
+    assert found["x/a"].rounds > 100
+
+
+def test_a_policy_that_is_called_like_a_peer_that_raises_stays(variant):
+    found = measured([variant("it", wrong_at_once, kind=PEER), variant("it", US).replaced(path="y")], 0.5)
+    assert list(found) == ["y/it"]
+
+
+def test_where_all_are_left_out_it_ends_at_once(clock, variant):
+    begun = clock.now
+    assert measured([variant("it", wrong_at_once, kind=PEER)], 10.0) == {}
+    assert clock.now == begun
+
+
+def test_ours_among_the_peers_is_not_left_out(variant):
+    with pytest.raises(RuntimeError, match="no right answer"):
+        measured([variant("a", wrong_at_once, kind=OURS)], 1.0, left_out={})
 
 
 def test_ctrl_c_leaves_whole_rounds_of_all(variant):
@@ -212,38 +248,6 @@ def test_the_share_that_is_done_grows_and_ends_with_all(variant, takes):
     assert 0 <= shares[0] < 0.5 < len(shares)
     assert shares[-1] == 1.0
     assert shares.count(1.0) <= 2
-
-
-def test_a_row_tells_all_of_it_in_microseconds(variant):
-    series = Series(variant("a", US, (4, 7), floor="x/null", about="a thing"))
-    for extra in range(6):
-        series.add([10_000 + extra, 40_000, 12_000, 50_000, 11_000, 60_000])
-    row = series.row()
-    assert {key: row[key] for key in ("id", "path", "subject", "kind", "floor", "about", "rate")} == {
-        "id": "x/a", "path": "x", "subject": "a", "kind": "policy", "floor": "x/null", "about": "a thing", "rate": None,
-    }  # fmt: skip
-    assert (row["n"], row["rounds"], row["min"], row["max"]) == (36, 6, 10.0, 60.0)
-    assert row["mean"] == pytest.approx(30.5, rel=0.001)
-    assert row["per_second"] == pytest.approx(1e6 / 30.5, rel=0.001)
-    assert row["of_rounds"] == [26.0] * 6
-    assert row["quiet_of_rounds"] == [round((10 + extra / 1000 + 40) / 2, 3) for extra in range(6)]
-    assert row["pass_of_rounds"] == [30.5] * 6
-    assert row["by_event"] == [
-        {"event": 4, "n": 18, "min": 10.0, "median": pytest.approx(11, rel=0.01)},
-        {"event": 7, "n": 18, "min": 40.0, "median": pytest.approx(50, rel=0.01)},
-    ]
-    assert row["low"] <= row["median"] <= row["high"]
-    assert sum(count for _, count in row["histogram"]) == 36
-    assert [row[key] for key in ("p90", "p99", "p999")] == sorted(row[key] for key in ("p90", "p99", "p999"))
-
-
-def test_with_fewer_than_six_rounds_there_is_no_interval(variant):
-    series = Series(variant("a", US))
-    for _ in range(5):
-        series.add([1, 2, 3])
-    assert (series.row()["low"], series.row()["high"]) == (None, None)
-    series.add([1, 2, 3])
-    assert (series.row()["low"], series.row()["high"]) == (0.002, 0.002)
 
 
 def test_an_event_that_comes_in_time_takes_what_its_decision_takes(clock, variant):
@@ -309,7 +313,7 @@ def test_measuring_costs_what_the_clock_costs(clock, variant):
     clock.reading = 50
     found = overhead(variant("null", 10 * US), 0.5)
     assert found["share"] == pytest.approx(0.01, rel=0.02)
-    assert found["low"] <= found["share"] <= found["high"]
+    assert found["low"] == pytest.approx(found["high"]) == pytest.approx(found["share"], rel=0.02)
     assert found["nanoseconds"] == pytest.approx(100, rel=0.02)
 
 

@@ -7,11 +7,24 @@ from itertools import pairwise
 import pytest
 
 from wasmguard.workshop.bench import page_style as style
-from wasmguard.workshop.bench.svg import Plot, Row, Scale, anchor, bar, cut, in_rows, listed, percent, plain, tag, words
+from wasmguard.workshop.bench.svg import (
+    Plot,
+    Row,
+    Scale,
+    anchor,
+    bar,
+    cut,
+    escaped,
+    in_rows,
+    label,
+    listed,
+    percent,
+    tag,
+)
 
 
 def test_text_is_escaped_in_elements_and_attributes():
-    said = tag("text", plain("<b>&\"'"), title='"><script>')
+    said = tag("text", escaped("<b>&\"'"), title='"><script>')
     assert said == '<text title="&quot;&gt;&lt;script&gt;">&lt;b&gt;&amp;&quot;&#x27;</text>'
 
 
@@ -73,10 +86,10 @@ def test_a_long_name_keeps_both_ends():
 
 def test_a_long_name_is_said_twice_and_whole_in_its_title():
     name = "long-" * 20
-    said = words(name, "0%", 10)
+    said = label(name, "0%", 10)
     assert said.count('class="wide"') == said.count('class="narrow"') == 1
     assert said.count(f"<title>{name}</title>") == 2
-    assert words("short", "0%", 10) == '<text x="0%" y="10">short</text>'
+    assert label("short", "0%", 10) == '<text x="0%" y="10">short</text>'
 
 
 def test_the_smallest_bar_is_seen():

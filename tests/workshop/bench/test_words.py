@@ -107,10 +107,28 @@ def test_names_cannot_steer_a_terminal():
 
 def test_the_sentence_says_what_all_policies_cost_as_most_people_run_them(document):
     chain = next(row for row in document["rows"] if row["id"] == "cell/chain")
+    next(row for row in document["rows"] if row["id"] == "native-client/chain")["median"] = 1_800
     chain |= {"median": 181.2, "low": 175.4, "high": 190.1, "p99": 240.4}
     assert words.told_briefly(document) == (
-        "a call costs 181 us at the median (175 to 190), 240 us at the 99th percentile, for 3 policies"
+        "a call costs 181 us at the median (175 to 190), 240 us at the 99th percentile, for 3 policies; "
+        "1.80 ms with the process of a hook, by `native-client`"
     )
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        ({"daemon", "serve"}, "; 14.0 ms with the process of a hook, by `daemon`"),
+        ({"serve"}, "; 25.0 ms with the process of a hook, by `serve`"),
+        ({"http"}, ""),
+    ],
+)
+def test_a_hook_is_told_by_the_best_client_that_was_measured_and_no_round_trip_is_one(document, paths, told):
+    rows = [row for row in document["rows"] if row["path"] in {"cell", *paths}]
+    document["rows"] = sorted(rows, key=lambda row: row["subject"] != words.ROUND_TRIP)
+    for row in rows:
+        row["median"] = {"daemon/chain": 14_000, "serve/chain": 25_000}.get(row["id"], row["median"])
+    assert words.told_briefly(document).endswith(f"for 3 policies{told}")
 
 
 def test_the_sentence_says_units_that_differ(document):
@@ -123,10 +141,17 @@ def test_the_sentence_says_units_that_differ(document):
 def test_the_sentence_names_another_path_a_rate_and_leaves_out_what_is_not_known(document):
     document["rows"] = [row for row in document["rows"] if row["id"] == "serve/chain"]
     document["rows"][0] |= {"median": 24_800, "low": None, "high": None, "n": 99}
-    document["rows"][0]["rate"] = {"asked": 500.0, "reached": 480.0, "late": 0.1}
+    document["rows"][0]["rate"] = {"asked": 500.0, "reached": 495.0, "late": 0.1}
     assert words.told_briefly(document) == (
         "a call costs 24.8 ms at the median, for 3 policies, by the path `serve`, at 500 a second"
     )
+
+
+def test_more_than_can_be_decided_is_told(document):
+    row = next(row for row in document["rows"] if row["id"] == "cell/chain")
+    row["rate"] = {"asked": 50_000.0, "reached": 6_001.2, "late": 1.0}
+    said = words.told_briefly(document)
+    assert "at 50,000 a second, which is too many: 6,001 a second were decided" in said
 
 
 def test_the_sentence_is_about_the_only_policy(document):
@@ -140,3 +165,7 @@ def test_nothing_is_said_of_a_run_that_measured_nothing(document):
     document["rows"] = []
     assert words.told_briefly(document) == "nothing was measured"
     assert words.headline(document) is None
+    for policy in document["policies"]:
+        policy["effects"] = dict.fromkeys(policy["effects"], 0)
+    assert words.told_briefly(document) == "nothing was measured: no policy is asked about any of these events"
+    assert words.told_briefly(document | {"complete": False}) == "nothing was measured"

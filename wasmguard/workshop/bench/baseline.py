@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LARGEST = 256 * 2**20  # bytes of a file with figures: hundreds of policies have some
+LIMIT = 2**63  # no size, fuel or time of ours is as much, nor below nothing
 FUEL = 0.02  # share of fuel by which an event may grow: what a compiler's new version does to the same source
 TIME = 0.25
 """Share of time by which a row may grow on a machine at rest."""
@@ -72,7 +74,11 @@ def read(path: str) -> dict[str, Any]:
     shown = one_line(path, 200)
     anew = "make a new one with `--save`"
     try:
-        with open(path, "rb") as file:
+        with open(
+            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb"
+        ) as file:  # a pipe would wait for ever
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"baseline `{shown}`: is no file: name one that `--save` wrote")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise UsageError(f"baseline `{shown}`: does not exist: make it with `--save {shown}`") from None
@@ -93,6 +99,7 @@ def read(path: str) -> dict[str, Any]:
     if document.get("complete") is not True:
         raise UsageError(f"baseline `{shown}`: was interrupted: {anew}")
     try:
+        _typed(document)
         _read_through(document)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, StopIteration):
         raise UsageError(f"baseline `{shown}`: is damaged: {anew}") from None
@@ -130,7 +137,9 @@ def held(
     there, here = baseline["machine"]["processor"], document["machine"]["processor"]
     times: list[dict[str, Any]] = []
     if there != here:
-        exact.notes.append(f"made on another machine (`{there}`, this is `{here}`): times are not compared")
+        exact.notes.append(
+            f"made on another machine (`{one_line(there, 100)}`, this is `{here}`): times are not compared"
+        )
     else:
         times = list(_times(document["rows"], baseline["rows"], again, exact.notes))
     slower = any(one["verdict"] == SLOWER for one in times)
@@ -206,7 +215,7 @@ def _new_faults(now: Mapping[str, Any], before: Mapping[str, Any], names: list[s
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:5])
+    shown = ", ".join(f"`{one_line(name, 64)}`" for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
@@ -217,7 +226,7 @@ def _incomparable(document: Mapping[str, Any], baseline: Mapping[str, Any]) -> I
     """What speaks against comparing, a clause each."""
     there, here = baseline["machine"]["wasmtime"], document["machine"]["wasmtime"]
     if there != here:
-        yield f"was made with wasmtime {there} and this is {here}, which may count fuel otherwise"
+        yield f"was made with wasmtime {one_line(there, 40)} and this is {here}, which may count fuel otherwise"
     if baseline["events"]["digest"] != document["events"]["digest"]:
         yield f"was made with other events, of `{one_line(str(baseline['events']['source']), 100)}`"
     names, had = [one["name"] for one in document["policies"]], [one["name"] for one in baseline["policies"]]
@@ -232,6 +241,27 @@ def _incomparable(document: Mapping[str, Any], baseline: Mapping[str, Any]) -> I
 
 def _entry(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return next(entry for entry in document["policies"] if entry["name"] == name)
+
+
+def _typed(document: Mapping[str, Any]) -> None:
+    """See that what is compared, counted with and shown has the types that it must have.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: if not.
+    """
+    texts = [document["machine"][key] for key in ("processor", "wasmtime")]
+    texts += [document["events"][key] for key in ("digest", "source")]
+    numbers: list[Any] = []
+    for entry in document["policies"]:
+        numbers += [entry["bytes"], entry["memory"], *entry["fuel"]["events"]]
+        texts += [entry["name"], *entry["decisions"], *entry["faults"]]
+    for row in document["rows"]:
+        texts += [row["id"], row["kind"], row["floor"]]
+        numbers += [*row["quiet_of_rounds"], *(one[key] for one in row["by_event"] for key in ("event", "min"))]
+    if not all(text is None or type(text) is str for text in texts):
+        raise TypeError("a text that is none")
+    if not all(number is None or (type(number) in (int, float) and 0 <= number < LIMIT) for number in numbers):
+        raise TypeError("a number that none of ours is")
 
 
 def _read_through(document: Mapping[str, Any]) -> None:

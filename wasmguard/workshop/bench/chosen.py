@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import config as owner
@@ -27,7 +28,7 @@ from wasmguard.workshop.trial import NAMELESS, made_up
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-TOML = ".toml"
+TOML, WASM = ".toml", ".wasm"
 CARRIED = 8 * MIB  # bytes of an event for policies without an owner: a Write of 5 MB has to come through
 LONGEST_NAME = 64  # characters of a policy's name, see `wasmguard.guest.manifest`
 
@@ -179,7 +180,13 @@ def _unique(name: str, taken: Sequence[str]) -> str:
 
 
 def _unknown(subject: str, path: str, known: Collection[str]) -> UsageError:
+    shown = one_line(subject, 200)
+    if os.sep in subject or subject.endswith(WASM):
+        return UsageError(f"`{shown}`: no such file or folder: name one that is there")
+    every = (*known, *(f"{BUILTIN}{name}" for name in builtins()))
+    alike = get_close_matches(subject[:LONGEST_NAME], [name.removeprefix(BUILTIN) for name in every], 1)
+    meant = next((f": did you mean `{name}`?" for name in every if name.removeprefix(BUILTIN) in alike), "")
     there = f"no policy of that name in `{path}`" if known else "no configuration that could have a policy of that name"
-    names = [f"`{name}`" for name in (*known, *(f"{BUILTIN}{name}" for name in builtins()))]
-    what = f"write {', '.join(names)}, or a bundle, a project, a `.wasm` or a `{TOML}` file"
-    return UsageError(f"`{one_line(subject, 200)}`: no such file, and {there}: {what}")
+    names = ", ".join(f"`{name}`" for name in every)
+    what = meant or f": write {names}, or a bundle, a project, a `{WASM}` or a `{TOML}` file"
+    return UsageError(f"`{shown}`: no such file, and {there}{what}")

@@ -66,7 +66,10 @@ class Judged(Value):
 
     @property
     def came_to(self) -> str:
-        """The one word for it: `fault`, `rewrite`, or the effect."""
+        """The one word for it: `fault`, `rewrite`, or the effect; nothing if the guard refused it before the policy was
+        asked, which is no answer of the policy's."""
+        if not self.verdicts:
+            return ""
         if self.fault:
             return "fault"
         if any(verdict.rewrite is not None or verdict.output is not None for verdict in self.verdicts):

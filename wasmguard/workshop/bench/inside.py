@@ -5,6 +5,7 @@ processes (`cell`).
 2. Everything is measured beside the null policy, asked about the same events: that is what the host takes by itself.
 3. A policy is asked about the events that it judges: about others nobody asks it.
 4. Where nobody could judge there is nothing to measure: that is an error, and not a very fast deny.
+5. A fault of a policy is a decision, but who reads its time has to know it for one: `faults` tells.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from wasmguard import guard as guards
 from wasmguard import plan
+from wasmguard.decision import OURSELVES
 from wasmguard.errors import HostError
 from wasmguard.guard import Guard
 from wasmguard.sandbox.isolation import PROCESS, THREAD
@@ -79,14 +81,30 @@ def _judged(guard: Guard, given: Sequence[Given]) -> tuple[int, ...]:
     )
 
 
+def faults(variant: Variant) -> dict[int, str]:
+    """The events about which some decision of *variant* was a fault, by their places, and what the first one was."""
+    return dict(variant.ask.faults) if isinstance(variant.ask, _Asking) else {}
+
+
+class _Asking:
+    """Asks a guard, and remembers what failed."""
+
+    def __init__(self, guard: Guard, given: Sequence[Given]) -> None:
+        self.faults: dict[int, str] = {}
+        self._decide, self._given, self._fields = guard.decide, given, [one.fields for one in given]
+
+    def __call__(self, place: int) -> Decision:
+        try:
+            decision = self._decide(self._fields[place])
+        except HostError as error:
+            raise HostError(f"event `{self._given[place].name}`: nobody could judge it: {error}") from None
+        for verdict in decision.verdicts:
+            if verdict.fault and verdict.policy != OURSELVES:
+                self.faults.setdefault(place, verdict.fault)
+        return decision
+
+
 def _variant(guard: Guard, given: Sequence[Given], path: str, events: tuple[int, ...]) -> Variant:
     """What asks *guard* about the *events*."""
-    fields, decide = [one.fields for one in given], guard.decide
-
-    def ask(place: int) -> Decision:
-        try:
-            return decide(fields[place])
-        except HostError as error:
-            raise HostError(f"event `{given[place].name}`: nobody could judge it: {error}") from None
-
+    ask = _Asking(guard, given)
     return Variant(path=path, subject="", kind=POLICY, events=events, ask=ask, reset=forgotten(guard.plan))

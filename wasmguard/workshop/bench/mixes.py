@@ -142,12 +142,13 @@ def _checked(raw: bytes, where: str) -> dict[str, Any]:
 
 
 def _strict(fields: Any, where: str) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        raise EventError(f"{where}: no JSON object: write one hook input, or a list of them")
     try:
         claude.from_mapping(fields)
     except EventError as error:
         raise EventError(f"{where}: {error}") from None
-    checked: dict[str, Any] = fields
-    return checked
+    return fields
 
 
 def _named(found: Iterable[dict[str, Any]]) -> list[Given]:

@@ -22,17 +22,13 @@ from statistics import NormalDist, median
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 LEAST = 6
 """Values without which there is no interval: with five, the least and the greatest are apart from the median of all too
 often (1 of 16)."""
 MATTERS = 0.02
 """The share by which two times of one run may differ without a word."""
-BETWEEN = 0.1
-"""The same for times of two runs, relative to their floors."""
-PARTS = 12
-"""Parts of a run whose least times are looked at."""
 USUAL, SURE = 0.95, 0.99
 ENOUGH = 8
 """Values without which there is no interval of 99 %."""
@@ -79,43 +75,6 @@ def _restless(pairs: Sequence[float]) -> float:
     return float((ordered[-1 - quarter] / ordered[quarter]) ** 0.5 - 1) if ordered and ordered[quarter] else 0.0
 
 
-def quiet_ratio(
-    now: Sequence[float],
-    now_floor: Sequence[float],
-    then: Sequence[float],
-    then_floor: Sequence[float],
-    matters: float = BETWEEN,
-) -> Ratio:
-    """How many times its time of another run a time is, by the least times (`quiet_of_rounds`) of both runs.
-
-    Each is taken relative to the floor that was measured in the same rounds: what slows the machine slows both. The
-    interval is that of two runs with 99 % each, from the least times of parts of each run; where it is not known, or
-    does not leave out all that is within *matters* of no difference, nothing is said to differ.
-
-    Raises:
-        ValueError: if a run and its floor have not the same rounds.
-    """
-    ours, theirs = _quiet(now, now_floor), _quiet(then, then_floor)
-    if not ours or not theirs:
-        return {"ratio": None, "low": None, "high": None, "differs": False}
-    middle = (min(now) / min(now_floor)) / (min(then) / min(then_floor))
-    here, there = interval(ours, SURE), interval(theirs, SURE)
-    if here is None or there is None:
-        return {"ratio": middle, "low": None, "high": None, "differs": False}
-    low, high = min(middle, here[0] / there[1]), max(middle, here[1] / there[0])
-    return {"ratio": middle, "low": low, "high": high, "differs": _beyond(low, high, matters)}
-
-
-def _quiet(times: Sequence[float], floor: Sequence[float]) -> list[float]:
-    """The least of *times* relative to the least of *floor*, in each of some parts of a run."""
-    if len(times) != len(floor):
-        raise ValueError(f"{len(times)} rounds cannot be compared with {len(floor)}")
-    parts = min(PARTS, len(times))
-    if not parts or min(floor) <= 0 or min(times) <= 0:
-        return []
-    return [our / their for our, their in zip(_grouped(times, parts, min), _grouped(floor, parts, min), strict=True)]
-
-
 def independent(values: Sequence[float]) -> list[float]:
     """The medians of groups of neighbours, as many as do not show that neighbours are alike; at least 8, if there are
     as many values."""
@@ -139,15 +98,10 @@ def alike(values: Sequence[float]) -> bool:
     return bool(changes < expected - 1.645 * spread)
 
 
-def _grouped(values: Sequence[float], groups: int, of: Callable[[Sequence[float]], float] = median) -> list[float]:
-    """What each of *groups* of neighbours comes to."""
+def _grouped(values: Sequence[float], groups: int) -> list[float]:
+    """The medians of so many *groups* of neighbours."""
     borders = [place * len(values) // groups for place in range(groups + 1)] if groups else []
-    return [of(values[begin:end]) for begin, end in pairwise(borders)]
-
-
-def _beyond(low: float, high: float, matters: float) -> bool:
-    """Whether a ratio between *low* and *high* is surely another one than about 1."""
-    return low > 1 + matters or high < 1 / (1 + matters)
+    return [median(values[begin:end]) for begin, end in pairwise(borders)]
 
 
 def _told(middle: float | None, groups: Sequence[float], matters: float) -> Ratio:
@@ -155,7 +109,7 @@ def _told(middle: float | None, groups: Sequence[float], matters: float) -> Rati
     if sure is not None and alike(groups):
         sure = min(groups), max(groups)  # they are worth less than their number, and nobody knows how much less
     low, high = sure or interval(groups) or (None, None)
-    differs = sure is not None and _beyond(*sure, matters)
+    differs = sure is not None and (sure[0] > 1 + matters or sure[1] < 1 / (1 + matters))
     return {"ratio": middle, "low": low, "high": high, "differs": differs}
 
 

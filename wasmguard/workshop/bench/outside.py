@@ -3,9 +3,10 @@
 1. Commands are those that `wasmguard install` writes (`hook_command`). A hook that decides by itself is given the name
    of a socket where nobody listens. One that shall ask the daemon is given a configuration that is not there instead:
    it would decide by itself in silence otherwise, and that is another row.
-2. Every answer is checked. The first about each event is what the same plan decides in this process, byte for byte,
-   unless policies remember things, or the event is longer than the plan allows, which is a refusal; every later one, on
-   any path, is the same. So no figure is that of a guard that failed closed.
+2. Every answer is checked. The first about each event is what a guard in this process decides by the same plan, its
+   policies in a jailed one, byte for byte, unless policies remember things, or the event is longer than the plan
+   allows, which is a refusal; every later one, on any path, is the same. So no figure is that of a guard that failed
+   closed.
 3. All of them ask about all events: an agent pays for a hook, whether a policy judges its event or not.
 4. One daemon answers all of them. Its socket is not where hooks of this configuration look for one.
 """
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 from wasmguard import bearer, link, plan
 from wasmguard.agents import claude, claude_settings
 from wasmguard.errors import EventError, HostError
-from wasmguard.sandbox.isolation import THREAD
+from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.text import one_line
 from wasmguard.workshop import hook_command
 from wasmguard.workshop.bench import echo, running
@@ -85,7 +86,7 @@ class _Outside:
         at = line.index(hook_command.STEP)
         self._native, self._client, self._arguments = line[: at - 4][:1], line[at - 4 : at + 2], line[at + 3 :]
         self._environ = {"HOME": bench.home, "PATH": os.environ.get("PATH", os.defpath), "WASMGUARD_DAEMON": "0"}
-        self._folder = open_now.enter_context(_folder(bench.home))
+        self._folder = open_now.enter_context(sockets_in(bench.home))
         self._floors: dict[str, Variant] = {}
 
     def found(self, paths: Collection[str]) -> list[Variant]:
@@ -191,7 +192,7 @@ class Answers:
         self._given, self._most, self._stateful = given, locked.event, stateful
         self._known: list[list[bytes]] = [[] for _ in given]
         if not stateful:
-            with Asked(locked, plan.cells(locked, slots=2, isolation=THREAD)) as guard:
+            with Asked(locked, plan.cells(locked, slots=2, isolation=PROCESS, processes=1)) as guard:
                 for place, one in enumerate(given):
                     if len(one.raw) <= locked.event:
                         self._known[place].append(_decided(guard, one, environ))
@@ -207,7 +208,7 @@ class Answers:
             return
         why = f"exit code or status {code}" if code else ""
         if not why and known and not self._stateful:
-            why = "another answer than the policies give in this process, or gave before"
+            why = "another answer than the policies give a guard here, or gave before"
         if why := why or self._no_decision(place, answer, complaint):
             said = one_line((complaint or answer).decode(errors="replace").strip(), 300)
             raise HostError(f"`{self._given[place].name}` is not answered as it must be: {why}: {said or 'nothing'}")
@@ -321,7 +322,7 @@ def _nothing(place: int, code: int, answer: bytes, complaint: bytes) -> None:
 
 
 @contextmanager
-def _folder(home: str) -> Iterator[str]:
+def sockets_in(home: str) -> Iterator[str]:
     """A private folder in *home* for sockets, or where their paths are not too long."""
     longest = len(os.fsencode(os.path.join(home, "wasmguard-12345678", NOBODY))) + len("daemon~")
     with tempfile.TemporaryDirectory(prefix="wasmguard-", dir=home if longest < link.LONGEST_PATH else "/tmp") as made:  # noqa: S108

@@ -1,7 +1,7 @@
 """The report as one HTML page: told from the document of a run, and from nothing else.
 
 1. The page needs nobody: no script, no font, no image from elsewhere; its policy (CSP) forbids all of them.
-2. Whatever a person, a module or a machine named is text (`svg.plain`).
+2. Whatever a person, a module or a machine named is text (`svg.escaped`).
 3. A section without figures is left out; what was not measured, and why, is said.
 4. What a plot shows also stands in words: in a table, or beside the mark.
 """
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wasmguard.workshop.bench import page_bars as bars
+from wasmguard.workshop.bench import page_bars, page_head, plots, words
 from wasmguard.workshop.bench import page_figures as figures
 from wasmguard.workshop.bench import page_findings as findings
-from wasmguard.workshop.bench import page_head, plots, words
 from wasmguard.workshop.bench import page_tables as tables
 from wasmguard.workshop.bench.page_style import STYLE
-from wasmguard.workshop.bench.svg import plain, tag
-from wasmguard.workshop.bench.variant import CELL, CHAIN, FLOOR, OURS, PATHS, PEER, POLICY
+from wasmguard.workshop.bench.svg import escaped, tag
+from wasmguard.workshop.bench.variant import BESIDE, CELL, CHAIN, FLOOR, LIBRARY, OURS, PARTS, PATHS, POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +47,7 @@ def page(document: dict[str, Any]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{CSP}">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
-        tag("title", plain(f"wasmguard bench: {document['events']['source']}, {document['began']}")),
+        tag("title", escaped(f"wasmguard bench: {document['events']['source']}, {document['began']}")),
         f"<style>{STYLE}</style>",
     ]
     body = tag("main", *parts, _foot(document))
@@ -91,13 +90,13 @@ def _sizes(document: dict[str, Any]) -> str:
     if not plot:
         return ""
     key = [
-        tag("li", tag("span", class_=f"swatch line-{one.line}", aria_hidden="true").replace("/>", "></span>"),
-            tag("b", plots.LETTERS[one.line]), " ", plain(one.name), ": ",
-            plain(figures.kept(f"{figures.time(one.points[-1][1])} at {figures.size(one.points[-1][0])}")))
+        tag("li", tag("span", "", class_=f"swatch line-{one.line}", aria_hidden="true"),
+            tag("b", plots.LETTERS[one.line]), " ", escaped(one.name), ": ",
+            escaped(figures.kept(f"{figures.time(one.points[-1][1])} at {figures.payload(one.points[-1][0])}")))
         for one in lines
     ]  # fmt: skip
     caption = (
-        f"Median against the size of the event as JSON, both axes logarithmic; {plain(sizes['events']['source'])}."
+        f"Median against the size of the event as JSON, both axes logarithmic; {escaped(sizes['events']['source'])}."
     )
     return section(
         "Time and the size of an event", figure(caption, tag("div", plot, class_="area"), tag("ul", *key, class_="key"))
@@ -111,16 +110,22 @@ def _exact(policies: Rows) -> str:
         "Bar: the most that an event took. Lines in it: from the least to the most, and the median. "
         "Dotted, to the upright line: the limit. The axis is logarithmic: each label is ten times the one before."
     )
-    return section("Fuel, memory and size", tables.exact(policies), figure(caption, bars.fuel(policies)))
+    return section("Fuel, memory and size", tables.exact(policies), figure(caption, page_bars.fuel(policies)))
 
 
 def _split(policies: Rows) -> str:
-    plot = bars.split(policies)
+    plot = page_bars.split(policies)
     if not plot:
         return ""
     swatches = [
-        tag("li", f'<span class="swatch part-{i}" aria-hidden="true"></span>', tag("b", bars.LETTERS[i]), " ", part)
-        for i, part in enumerate(bars.PARTS)
+        tag(
+            "li",
+            tag("span", "", class_=f"swatch part-{i}", aria_hidden="true"),
+            tag("b", page_bars.LETTERS[i]),
+            " ",
+            part,
+        )
+        for i, part in enumerate(PARTS)
     ]
     caption = "Shares of the mean time in one process; carry is what a jailed process adds."
     return section(
@@ -135,7 +140,7 @@ def _paths(rows: Rows) -> str:
     groups = [(path, _ways(rows, path)) for path in PATHS]
     groups = [(path, own) for path, own in groups if own]
     shown = [row for _, own in groups for row in own]
-    if len(groups) < 2 and not any(row["path"] not in (CELL, "library") for row in shown):
+    if len(groups) < 2 and not any(row["path"] not in (CELL, LIBRARY) for row in shown):
         return ""
     caption = (
         "Bar: the median, on a logarithmic axis. Hatched: as far as the floor beside it goes, which decides nothing. "
@@ -146,7 +151,7 @@ def _paths(rows: Rows) -> str:
     ]
     return section(
         "Ways to a decision",
-        figure(caption, bars.paths(groups, floors)),
+        figure(caption, page_bars.paths(groups, floors)),
         folded(tables.paths([*shown, *alone], floors), len(shown)),
     )
 
@@ -159,22 +164,20 @@ def _ways(rows: Rows, path: str) -> list[dict[str, Any]]:
 
 def _peers(document: dict[str, Any]) -> str:
     rows, missing = document["rows"], document.get("missing") or []
-    others = [row for row in rows if row["kind"] in (PEER, OURS)]
+    others = [row for row in rows if row["kind"] in BESIDE]
     absent = page_head.note("Not measured", missing)
     if not others:
         return section("What is missing", absent) if missing else ""
-    among = any(
-        row["kind"] == OURS for row in others
-    )  # then all of them carry out the same small guard, which our policies do not
+    among = any(row["kind"] == OURS for row in others)  # then all carry out one small guard, which our policies do not
     ours = [] if among else [row for path in PATHS for row in _ways(rows, path)]
     caption = "Bar: the median, on a logarithmic axis. Filled: wasmguard. Outlined: others. Line: the 95 % interval."
     if among:
-        caption += " All of them decide the same."
+        caption += " All carry out one small guard, but for those that are said to have policies of their own."
     ordered = sorted((*ours, *others), key=lambda row: row["median"])
-    named = [{**row, "subject": bars.peer_name(row)} for row in ordered]
+    named = [{**row, "subject": page_bars.peer_name(row)} for row in ordered]
     return section(
         "Beside others",
-        figure(caption, bars.peers([*ours, *others])),
+        figure(caption, page_bars.peers([*ours, *others])),
         folded(tables.times("Latency of each, the fastest first", named), len(named)),
         absent,
     )
@@ -202,12 +205,12 @@ def _foot(document: dict[str, Any]) -> str:
         "decisions for that. Fuel, memory and sizes are the same in every run with the same wasmtime; times are not. "
         "Colours: Okabe and Ito, which colour-blind readers tell apart; nothing is said by colour alone."
     )
-    return tag("footer", tag("p", plain(how)), tag("p", f"wasmguard {plain(document['version'])}"))
+    return tag("footer", tag("p", escaped(how)), tag("p", f"wasmguard {escaped(document['version'])}"))
 
 
 def section(head: str, *parts: str) -> str:
     """A heading and what stands below it."""
-    return tag("section", tag("h2", plain(head)), *parts)
+    return tag("section", tag("h2", escaped(head)), *parts)
 
 
 def figure(caption: str, plot: str, *below: str) -> str:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import page_figures as figures
 from wasmguard.workshop.bench.svg import Plot, Row, Scale, bar, in_rows, line, listed, percent, tag
-from wasmguard.workshop.bench.variant import OURS, PEER
+from wasmguard.workshop.bench.variant import BESIDE, PARTS, PEER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-PARTS = ("encode", "instantiate", "evaluate", "decode", "gate", "carry")
 LETTERS = "abcdef"
 THICK, BROAD = 14, 22  # pixels: of a bar, and of one with words in it
 NAMED, LETTERED = 0.18, 0.06  # of the whole: a part that has room for `c 62 %`, and for `c`
@@ -110,7 +109,7 @@ def ours(row: Mapping[str, Any]) -> bool:
 
 def peer_name(row: Mapping[str, Any]) -> str:
     """What a row is called among others: ours say whose they are."""
-    return str(row["subject"]) if row["kind"] in (PEER, OURS) else f"wasmguard, {row['path']}: {row['subject']}"
+    return str(row["subject"]) if row["kind"] in BESIDE else f"wasmguard, {row['path']}: {row['subject']}"
 
 
 def _of_medians(name: str, title: str, rows: Iterable[Mapping[str, Any]], scale: Scale) -> Plot:

@@ -30,12 +30,12 @@ def between(low: float | None, high: float | None) -> str:
     return NONE if low is None or high is None else words.within(low, high)
 
 
-def size(count: float | None) -> str:
+def payload(count: float | None) -> str:
     """Of an event: `512 B`, `4.7 kB`, `5.1 MB`."""
     return NONE if count is None else words.payload(int(count))
 
 
-def memory(count: float | None) -> str:
+def size(count: float | None) -> str:
     """Of memory and modules: `64 KiB`, `1.1 MiB`."""
     return NONE if count is None else words.size(int(count))
 

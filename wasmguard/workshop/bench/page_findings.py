@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import page_figures as figures
 from wasmguard.workshop.bench.page_tables import named, table, verdict
-from wasmguard.workshop.bench.svg import plain, tag
+from wasmguard.workshop.bench.svg import escaped, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +32,14 @@ def check(found: dict[str, Any] | None) -> str:
         tag(
             "p",
             verdict(found["ok"], said, said),
-            plain(f" against {found['baseline']}" + (f": {what}" if what else ".")),
+            escaped(f" against {found['baseline']}" + (f": {what}" if what else ".")),
         ),
         _fuel(found["fuel"]),
         _time(found["time"]),
         _answers(found["answers"]),
     ]
     if found["notes"]:
-        parts.append(tag("ul", *(tag("li", plain(one)) for one in found["notes"])))
+        parts.append(tag("ul", *(tag("li", escaped(one)) for one in found["notes"])))
     return tag("section", tag("h2", "Against the baseline"), *parts)
 
 
@@ -48,15 +48,15 @@ def compare(found: dict[str, Any] | None) -> str:
     if not found:
         return ""
     before, after = found["before"], found["after"]
-    rows = [["module", *_pair(found["bytes"], figures.memory)]]
+    rows = [["module", *_pair(found["bytes"], figures.size)]]
     if None not in found["memory"]:
-        rows.append(["memory", *_pair(found["memory"], figures.memory)])
+        rows.append(["memory", *_pair(found["memory"], figures.size)])
     changed = [one for one in found["fuel"] if one["before"] != one["after"]]
     intro = f"From {before} to {after}. Ratios are of the second to the first."
     return tag(
         "section",
         tag("h2", "Two versions"),
-        tag("p", plain(intro)),
+        tag("p", escaped(intro)),
         _ratios("Time, in turns on the same events", found["time"], "path") if found["time"] else "",
         table("Sizes", ["of", "before", "after", "change"], rows),
         _fuel_pairs(changed, len(found["fuel"])),
@@ -70,15 +70,15 @@ def _fuel(entries: Sequence[dict[str, Any]]) -> str:
     rows = [
         [
             named(one["policy"]),
-            plain(one["event"]),
+            escaped(one["event"]),
             figures.whole(one["before"]),
             figures.whole(one["after"]),
-            plain(figures.change(None if one["change"] is None else 1 + one["change"])),
+            escaped(figures.change(None if one["change"] is None else 1 + one["change"])),
         ]
         for one in entries[:MOST]
     ]
     return table(_cut("Fuel, which has no noise", entries), ["policy", "event", "before", "after", "change"], rows,
-                 words=[1])  # fmt: skip
+                 texts=[1])  # fmt: skip
 
 
 def _time(entries: Sequence[dict[str, Any]]) -> str:
@@ -102,29 +102,29 @@ def _ratios(caption: str, entries: Sequence[dict[str, Any]], key: str) -> str:
                 *([figures.time(one["before"]), figures.time(one["after"])] if full else []),
                 figures.change(one["ratio"]),
                 between,
-                _said(one["verdict"]) + (tag("small", plain(one["why"])) if one.get("why") else ""),
+                _said(one["verdict"]) + (tag("small", escaped(one["why"])) if one.get("why") else ""),
             ]
         )
-    return table(caption, heads, rows, words=[len(heads) - 1])
+    return table(caption, heads, rows, texts=[len(heads) - 1])
 
 
 def _said(word: str) -> str:
     """A verdict, with a sign for the two that matter."""
     klass = {"slower": "bad", "faster": "good"}.get(word)
-    return tag("span", plain(f"{SIGNS[word]} {word}" if word in SIGNS else word), class_=klass)
+    return tag("span", escaped(f"{SIGNS[word]} {word}" if word in SIGNS else word), class_=klass)
 
 
 def _answers(entries: Sequence[dict[str, Any]]) -> str:
     if not entries:
         return ""
-    rows = [[named(one["policy"]), plain(one["event"])] for one in entries[:MOST]]
-    return table(_cut("Answers that changed", entries), ["policy", "event"], rows, words=[1])
+    rows = [[named(one["policy"]), escaped(one["event"])] for one in entries[:MOST]]
+    return table(_cut("Answers that changed", entries), ["policy", "event"], rows, texts=[1])
 
 
 def _fuel_pairs(changed: Sequence[dict[str, Any]], all_of_them: int) -> str:
     if not changed:
         same = "Fuel: the same on every event." if all_of_them else "Fuel: no event was judged by both."
-        return tag("p", plain(same))
+        return tag("p", escaped(same))
     rows = [
         [
             named(one["event"]),
@@ -141,9 +141,9 @@ def _fuel_pairs(changed: Sequence[dict[str, Any]], all_of_them: int) -> str:
 
 def _texts(entries: Sequence[dict[str, Any]]) -> str:
     if not entries:
-        return tag("p", plain("Answers: the same on every event."))
-    rows = [[named(one["event"]), plain(one["before"]), plain(one["after"])] for one in entries[:MOST]]
-    return table(_cut("Answers that differ", entries), ["event", "before", "after"], rows, words=[1, 2])
+        return tag("p", escaped("Answers: the same on every event."))
+    rows = [[named(one["event"]), escaped(one["before"]), escaped(one["after"])] for one in entries[:MOST]]
+    return table(_cut("Answers that differ", entries), ["event", "before", "after"], rows, texts=[1, 2])
 
 
 def _pair(values: Sequence[float], said: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import page_figures as figures
 from wasmguard.workshop.bench import words
-from wasmguard.workshop.bench.svg import plain, tag
+from wasmguard.workshop.bench.svg import escaped, tag
 from wasmguard.workshop.bench.variant import PEER, POLICY
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def measured(document: dict[str, Any]) -> str:
     title = tag("h1", "What a call costs")
     under = f"wasmguard bench {document['version']}, {document['began'].replace('T', ' ').replace('Z', ' UTC')}"
     known = [(name, said) for name, said in (*_run_facts(document), *_machine_facts(machine)) if said]
-    facts = tag("dl", *(tag("dt", plain(name)) + tag("dd", plain(figures.kept(said))) for name, said in known))
+    facts = tag("dl", *(tag("dt", escaped(name)) + tag("dd", escaped(figures.kept(said))) for name, said in known))
     notes = list(machine.get("warnings", []))
     if not document["complete"]:
         notes.insert(0, "stopped before the end: what follows is what was measured until then")
@@ -27,8 +27,8 @@ def measured(document: dict[str, Any]) -> str:
         notes.append("no events: nothing was asked")
     return "".join(
         [
-            tag("header", title, tag("p", plain(under), class_="under")),
-            tag("code", plain(document["command"]), class_="command"),
+            tag("header", title, tag("p", escaped(under), class_="under")),
+            tag("code", escaped(document["command"]), class_="command"),
             facts,
             note("Read with care", notes),
         ]
@@ -38,7 +38,7 @@ def measured(document: dict[str, Any]) -> str:
 def _run_facts(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     events, cost = document["events"], document["measuring"]
     sizes = [event["bytes"] for event in events["list"]]
-    ends = f", {figures.size(min(sizes))} to {figures.size(max(sizes))}" if sizes else ""
+    ends = f", {figures.payload(min(sizes))} to {figures.payload(max(sizes))}" if sizes else ""
     yield (
         "Events",
         f"{figures.many(len(sizes), 'event')} from {events['source']}{ends} (sha256 {events['digest'][:12]})",
@@ -47,7 +47,8 @@ def _run_facts(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     if cost:
         between = ""
         if cost.get("low") is not None and cost.get("high") is not None:
-            between = f", 95 %: {figures.signed(cost['low'])} to {figures.signed(cost['high'])}"
+            ends = f"{figures.signed(cost['low'])} to {figures.signed(cost['high'])}"
+            between = f"; blocks with a clock took {ends} longer than blocks without (95 %)"
         yield (
             "Measuring itself",
             (
@@ -65,7 +66,7 @@ def _machine_facts(machine: dict[str, Any]) -> Iterable[tuple[str, str]]:
             said += f", {machine['usable']} usable"
         yield "Processor", said + (", in a virtual machine" if machine.get("virtual") else "")
     yield "Governor", machine.get("governor") or "not known"
-    yield "Memory", figures.memory(machine["memory"]) if machine.get("memory") else ""
+    yield "Memory", figures.size(machine["memory"]) if machine.get("memory") else ""
     yield (
         "Software",
         ", ".join(
@@ -93,8 +94,8 @@ def note(head: str, notes: Sequence[str]) -> str:
         return ""
     return tag(
         "div",
-        tag("strong", plain(head)),
-        tag("ul", *(tag("li", plain(one)) for one in notes)),
+        tag("strong", escaped(head)),
+        tag("ul", *(tag("li", escaped(one)) for one in notes)),
         class_="note",
         role="note",
     )
@@ -109,17 +110,16 @@ def answer(document: dict[str, Any]) -> str:
     whose = "the chain of " + figures.many(len(document["policies"]), "policy", "policies")
     if row["kind"] == POLICY:
         whose = row["subject"]
-    cost = tag("strong", plain(figures.time(row["median"])))
+    cost = tag("strong", escaped(figures.time(row["median"])))
     sure = (
         f"95 %: {figures.between(row['low'], row['high'])}"
         if row["low"] is not None
         else "too few rounds for an interval"
     )
-    first = (
-        f"A call costs {cost} at the median ({plain(sure)}), {plain(whose)}, path {tag('code', plain(row['path']))}."
-    )
+    path = tag("code", escaped(row["path"]))
+    first = f"A call costs {cost} at the median ({escaped(sure)}), {escaped(whose)}, path {path}."
     floor = next((r for r in document["rows"] if r["id"] == row["floor"]), None)
     if floor is not None:
-        least = tag("strong", plain(figures.time(floor["median"])))
-        first += f" {least} is the floor: {plain(floor['about'] or floor['subject'])}."
+        least = tag("strong", escaped(figures.time(floor["median"])))
+        first += f" {least} is the floor: {escaped(floor['about'] or floor['subject'])}."
     return tag("p", figures.kept(first), class_="answer")

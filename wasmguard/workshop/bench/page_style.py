@@ -113,8 +113,6 @@ text{{fill:var(--ink);paint-order:stroke;stroke:var(--paper);stroke-width:4px;st
 .thin{{stroke:var(--ink);stroke-width:1;fill:none}}
 .other{{fill:none;stroke:var(--quiet);stroke-width:1.5}}
 .outline{{stroke:var(--mark);stroke-width:1}}
-.outline-other{{stroke:var(--quiet);stroke-width:1}}
-.plain-bar{{fill:var(--quiet)}}
 .hatch-back{{fill:var(--paper)}}
 .hatch-line{{stroke:var(--quiet);stroke-width:3}}
 .edge{{stroke:var(--paper);stroke-width:1.5}}

@@ -5,25 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import page_figures as figures
-from wasmguard.workshop.bench.page_bars import PARTS, together
-from wasmguard.workshop.bench.svg import plain, tag
+from wasmguard.workshop.bench.page_bars import together
+from wasmguard.workshop.bench.svg import escaped, tag
+from wasmguard.workshop.bench.variant import FLOOR, PARTS
+from wasmguard.workshop.bench.words import AT_LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-LEAST = {"p90": 10, "p99": 100, "p999": 1_000}
-"""Decisions below which a percentile is only the slowest one by another name."""
 
-
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence[int] = ()) -> str:
-    """A table whose cells are markup. The first of each row heads it; the columns in *words* are text, all others
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, texts: Sequence[int] = ()) -> str:
+    """A table whose cells are markup. The first of each row heads it; the columns in *texts* are text, all others
     figures. In a narrow window it scrolls by itself, with the keyboard too."""
-    text = {0, *words}
+    left = {0, *texts}
 
     def kind(column: int) -> str | None:
-        return None if column in text else "n"
+        return None if column in left else "n"
 
-    top = [tag("th", plain(head) or "&nbsp;", scope="col", class_=kind(i)) for i, head in enumerate(heads)]
+    top = [tag("th", escaped(head) or "&nbsp;", scope="col", class_=kind(i)) for i, head in enumerate(heads)]
     body = [
         tag(
             "tr",
@@ -33,14 +32,14 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, 
         for row in rows
     ]
     inside = tag(
-        "table", tag("caption", tag("span", plain(caption))), tag("thead", tag("tr", *top)), tag("tbody", *body)
+        "table", tag("caption", tag("span", escaped(caption))), tag("thead", tag("tr", *top)), tag("tbody", *body)
     )
     return tag("div", inside, class_="scroll", role="region", aria_label=caption, tabindex=0)
 
 
 def named(name: str, below: str = "") -> str:
     """A name, and below it in small letters what is known of it."""
-    return plain(name) + (tag("small", plain(below)) if below else "")
+    return escaped(name) + (tag("small", escaped(below)) if below else "")
 
 
 def times(caption: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -51,10 +50,10 @@ def times(caption: str, rows: Sequence[dict[str, Any]]) -> str:
         heads,
         (
             [
-                named(row["subject"], row["about"] or ("floor" if row["kind"] == "floor" else "")),
+                named(row["subject"], row["about"] or (FLOOR if row["kind"] == FLOOR else "")),
                 tag("strong", figures.time(row["median"])),
                 figures.between(row["low"], row["high"]),
-                *(_percentile(row, key) for key in LEAST),
+                *(_percentile(row, key) for key in AT_LEAST),
                 figures.time(row["max"]),
                 figures.whole(row["per_second"]) if row["per_second"] >= 10 else f"{row['per_second']:.2g}",
                 figures.whole(row["n"]),
@@ -65,7 +64,7 @@ def times(caption: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _percentile(row: dict[str, Any], key: str) -> str:
-    return figures.time(row[key]) if row["n"] >= LEAST[key] else figures.NONE
+    return figures.time(row[key]) if row["n"] >= AT_LEAST[key] else figures.NONE
 
 
 def exact(policies: Sequence[dict[str, Any]]) -> str:
@@ -80,9 +79,9 @@ def exact(policies: Sequence[dict[str, Any]]) -> str:
                 named(policy["name"], "" if policy["module"] == policy["name"] else policy["module"]),
                 *(figures.whole(policy["fuel"][key]) for key in ("min", "median", "max")),
                 figures.share(policy["used"]["fuel"]) if policy["fuel"]["max"] is not None else figures.NONE,
-                figures.memory(policy["memory"]),
+                figures.size(policy["memory"]),
                 figures.share(policy["used"]["memory"]) if policy["memory"] is not None else figures.NONE,
-                figures.memory(policy["bytes"]),
+                figures.size(policy["bytes"]),
                 figures.share(policy["used"]["module"]),
                 figures.time(policy["compile"] * 1e6),
                 figures.time(policy["load"] * 1e6),
@@ -117,16 +116,16 @@ def paths(rows: Sequence[dict[str, Any]], floors: dict[str, dict[str, Any]]) -> 
         (
             [
                 named(row["subject"], row["about"]),
-                plain(row["path"]),
+                escaped(row["path"]),
                 figures.time(row["median"]),
                 figures.between(row["low"], row["high"]),
                 figures.time(floor["median"]) if (floor := floors.get(row["floor"])) else figures.NONE,
-                plain(floor["subject"]) if floor else "",
+                escaped(floor["subject"]) if floor else "",
                 figures.time(max(0.0, row["median"] - floor["median"])) if floor else figures.NONE,
             ]
             for row in rows
         ),
-        words=[1, 5],
+        texts=[1, 5],
     )
 
 
@@ -138,14 +137,14 @@ def at_rate(rows: Sequence[dict[str, Any]]) -> str:
         (
             [
                 named(row["subject"]),
-                plain(row["path"]),
+                escaped(row["path"]),
                 f"{figures.whole(row['rate']['asked'])}/s",
                 f"{figures.whole(row['rate']['reached'])}/s",
                 figures.share(row["rate"]["late"]),
             ]
             for row in rows
         ),
-        words=[1],
+        texts=[1],
     )
 
 
@@ -157,21 +156,21 @@ def adversarial(entries: Sequence[dict[str, Any]]) -> str:
         (
             [
                 named(one["policy"]),
-                plain(one["input"]),
-                figures.size(one["bytes"]),
+                escaped(one["input"]),
+                figures.payload(one["bytes"]),
                 figures.time(one["milliseconds"] * 1e3),
                 figures.time(one["bound"] * 1e3),
                 figures.share(one["milliseconds"] / one["bound"]) if one["bound"] else figures.NONE,
-                plain(one["plain"]),
+                escaped(one["plain"]),
                 named(one["effect"], one["fault"]),
-                verdict(one["ok"], "yes", "no") + (tag("small", plain(one["why"])) if one["why"] else ""),
+                verdict(one["ok"], "yes", "no") + (tag("small", escaped(one["why"])) if one["why"] else ""),
             ]
             for one in entries
         ),
-        words=[1, 6, 7, 8],
+        texts=[1, 6, 7, 8],
     )
 
 
 def verdict(ok: bool, good: str, bad: str) -> str:
     """One of two words, with a sign and a colour."""
-    return tag("span", f"✓ {plain(good)}" if ok else f"✗ {plain(bad)}", class_="good" if ok else "bad")
+    return tag("span", f"✓ {escaped(good)}" if ok else f"✗ {escaped(bad)}", class_="good" if ok else "bad")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from wasmguard.value import Value
 from wasmguard.workshop.bench import page_figures as figures
-from wasmguard.workshop.bench.svg import Plot, Row, Scale, anchor, image, in_rows, line, listed, percent, plain, tag
+from wasmguard.workshop.bench.svg import Plot, Row, Scale, anchor, escaped, image, in_rows, line, listed, percent, tag
+from wasmguard.workshop.bench.variant import CHAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ def by_size(rows: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) ->
     if not sizes or max(sizes) < LEAST_SPAN * min(sizes):
         return "", []
     kinds = {row["subject"]: row["kind"] for row in rows}
-    grown.sort(key=lambda one: (kinds[one.name] != "chain", -one.points[-1][1]))
+    grown.sort(key=lambda one: (kinds[one.name] != CHAIN, -one.points[-1][1]))
     lettered = [one.replaced(line=index) for index, one in enumerate(grown[: len(LETTERS)])]
     across = Scale.around(sizes, log=True)
     up = Scale.around([time for one in grown for _, time in one.points], log=True)
@@ -98,14 +99,14 @@ def by_size(rows: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) ->
     ]
     area = tag("g", *inside, transform=f"translate(0 {TOP})")
     told = listed(
-        [
-            f"{LETTERS[one.line]}, {one.name}: {figures.time(one.points[0][1])} at {figures.size(one.points[0][0])}, "
-            f"{figures.time(one.points[-1][1])} at {figures.size(one.points[-1][0])}"
-            for one in lettered
-        ]
+        [f"{LETTERS[one.line]}, {one.name}: {_said(*one.points[0])}, {_said(*one.points[-1])}" for one in lettered]
     )
     title, lead = "Latency by size of the event", "The median against the size, both axes logarithmic. "
     return image("sizes", title, lead + told, TOP + HEIGHT + FOOT, area), lettered
+
+
+def _said(size: float, time: float) -> str:
+    return f"{figures.time(time)} at {figures.payload(size)}"
 
 
 def _grown(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> Grown:
@@ -123,7 +124,7 @@ def _y(up: Scale, value: float) -> float:
 def _level(up: Scale, value: float) -> str:
     y = _y(up, value)
     return tag("line", x1=0, x2="100%", y1=y, y2=y, class_="grid") + tag(
-        "text", plain(figures.tick_of_time(value)), x=-8, y=y + 4, class_="tick", text_anchor="end"
+        "text", escaped(figures.tick_of_time(value)), x=-8, y=y + 4, class_="tick", text_anchor="end"
     )
 
 
@@ -131,7 +132,7 @@ def _upright(across: Scale, value: float) -> str:
     place = across.place(value)
     x = f"{100 * place:.2f}%"
     return tag("line", x1=x, x2=x, y1=0, y2=HEIGHT, class_="grid") + tag(
-        "text", plain(figures.tick_of_size(value)), x=x, y=HEIGHT + 18, class_="tick", text_anchor=anchor(place)
+        "text", escaped(figures.tick_of_size(value)), x=x, y=HEIGHT + 18, class_="tick", text_anchor=anchor(place)
     )
 
 

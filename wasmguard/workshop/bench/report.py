@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +30,24 @@ class Outputs(Value):
         Raises:
             UsageError: if one of them cannot.
         """
-        for option, path in self._named():
-            folder = os.path.dirname(os.path.abspath(path))
-            shown = one_line(path, 200)
+        for option, named in self._named():
+            shown, path = one_line(named, 200), os.path.realpath(named)  # a link stays one
+            folder = os.path.dirname(path)
             if os.path.isdir(path):
                 raise UsageError(f"`{option} {shown}` is a folder: name a file in it")
             if os.path.lexists(path) and not os.path.isfile(path):
                 raise UsageError(f"`{option} {shown}` is no file: name one, or a name that is free")
             if not os.path.isdir(folder):
                 raise UsageError(f"`{option} {shown}`: there is no folder `{one_line(folder, 200)}`: make it first")
-            if not os.access(folder, os.W_OK):
-                raise UsageError(f"`{option} {shown}`: its folder cannot be written to: name another one")
+            try:
+                number, tried = tempfile.mkstemp(prefix=f".{os.path.basename(path)}-", dir=folder)
+            except OSError as error:
+                why = (error.strerror or "unknown").lower()
+                raise UsageError(f"`{option} {shown}`: cannot be written: {why}: name another one") from None
+            os.close(number)
+            os.remove(tried)
+        if self.save and self.html and os.path.realpath(self.save) == os.path.realpath(self.html):
+            raise UsageError("`--save` and `--html` are the same file: name two")
 
     def write(self, document: dict[str, Any]) -> None:
         """Write them, each whole or not at all. Figures of a run that was interrupted are nothing to compare with: they
@@ -51,7 +59,7 @@ class Outputs(Value):
         if self.save and document["complete"]:
             baseline.saved(self.save, document)
         if self.html:
-            replace_files({Path(os.path.abspath(self.html)): page(document).encode()})
+            replace_files({Path(os.path.realpath(self.html)): page(document).encode("utf-8", "replace")})
 
     def _named(self) -> Iterator[tuple[str, str]]:
         if self.save:

@@ -20,13 +20,13 @@ from contextlib import contextmanager
 from itertools import islice
 from math import log
 from random import Random
-from statistics import fmean, median
+from statistics import median
 from time import perf_counter_ns, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wasmguard.text import one_line
 from wasmguard.workshop.bench import noise
-from wasmguard.workshop.bench.histogram import Histogram
+from wasmguard.workshop.bench.series import SECOND, Series
 from wasmguard.workshop.bench.variant import PEER
 
 if TYPE_CHECKING:
@@ -36,91 +36,14 @@ if TYPE_CHECKING:
 
     Said = Callable[[float], None]
 
-SECOND, BLOCK, SPIN, LATE = 1_000_000_000, 5_000_000, 200_000, 1_000_000  # nanoseconds
+BLOCK, SPIN, LATE = 5_000_000, 200_000, 1_000_000  # nanoseconds
 STEP = 4  # times as many passes, or as few
 PAIRED = 5  # times smaller are the blocks that are compared with untimed ones: the nearer, the less comes between
+EMPTY = 100  # blocks around nothing
 WARM, WARM_TIME, WARM_SPAWNED = 300, 300_000_000, 3  # decisions or nanoseconds; passes
 WARM_SHARE = 0.15  # of all the time, after which one pass of each has to do
 FURTHER = 3  # times the seconds, if that many are needed for `least` rounds
 SLICES = 20  # of an open loop, which has no rounds
-
-
-class Series:
-    """What was measured of one variant."""
-
-    def __init__(self, variant: Variant) -> None:
-        self.variant = variant
-        self.histogram = Histogram()
-        self.by_event = {event: Histogram() for event in variant.events}
-        self.of_rounds, self.quiet, self.passes = array("d"), array("d"), array("d")
-        """Of each round, in nanoseconds: the median; the mean over events of the least time, and of the median."""
-        self.rate: dict[str, float] | None = None
-
-    @property
-    def n(self) -> int:
-        """Decisions that were timed."""
-        return self.histogram.n
-
-    @property
-    def rounds(self) -> int:
-        """Blocks that they were timed in."""
-        return len(self.of_rounds)
-
-    def add(self, times: Sequence[int]) -> None:
-        """One more round: the nanoseconds of each decision, in passes through the variant's events."""
-        events = self.variant.events
-        each = [times[place :: len(events)] for place in range(min(len(events), len(times)))]
-        self.histogram.record(times)
-        for event, of_event in zip(events, each, strict=False):
-            self.by_event[event].record(of_event)
-        self.of_rounds.append(median(times))
-        self.quiet.append(fmean(min(of_event) for of_event in each))
-        self.passes.append(fmean(median(of_event) for of_event in each))
-
-    def join(self, other: Series) -> None:
-        """Add what was measured of the same variant about some of its events."""
-        self.histogram.merge(other.histogram)
-        for event, found in other.by_event.items():
-            self.by_event[event].merge(found)
-        self.of_rounds += other.of_rounds
-        self.quiet += other.quiet
-        self.passes += other.passes
-
-    def row(self) -> dict[str, Any]:
-        """An entry of `rows` in the document: microseconds. There must have been a round."""
-        variant, found = self.variant, self.histogram
-        middle, between = found.quantile(0.5), noise.interval(noise.independent(self.of_rounds))
-        low, high = (min(between[0], middle), max(between[1], middle)) if between else (None, None)
-        return {
-            "id": variant.id,
-            "path": variant.path,
-            "subject": variant.subject,
-            "kind": variant.kind,
-            "floor": variant.floor,
-            "about": variant.about,
-            "n": self.n,
-            "rounds": self.rounds,
-            "min": _micro(found.least),
-            "median": _micro(middle),
-            "low": None if low is None else _micro(low),
-            "high": None if high is None else _micro(high),
-            "mean": _micro(found.mean),
-            "p90": _micro(found.quantile(0.9)),
-            "p99": _micro(found.quantile(0.99)),
-            "p999": _micro(found.quantile(0.999)),
-            "max": _micro(found.most),
-            "per_second": round(SECOND / found.mean, 1) if found.mean else 0.0,
-            "histogram": found.edges(),
-            "of_rounds": [_micro(value) for value in self.of_rounds],
-            "quiet_of_rounds": [_micro(value) for value in self.quiet],
-            "pass_of_rounds": [_micro(value) for value in self.passes],
-            "by_event": [
-                {"event": event, "n": own.n, "min": _micro(own.least), "median": _micro(own.quantile(0.5))}
-                for event, own in self.by_event.items()
-                if own.n
-            ],
-            "rate": self.rate,
-        }
 
 
 def measured(  # noqa: PLR0913  # all by name but the first two
@@ -141,17 +64,19 @@ def measured(  # noqa: PLR0913  # all by name but the first two
     found = {} if into is None else into
     failed = {} if left_out is None else left_out
     variants = [variant for variant in variants if variant.events]
-    if not variants:
-        return found
     begun, done, budget = perf_counter_ns(), 0, seconds * SECOND
     shuffled = Random(1)  # noqa: S311  # the same order in each run
     tell = _telling(said)
     passes = _warmed(variants, budget, tell, failed)
-    while passes:
+    while variants := [variant for variant in variants if variant.id in passes]:
         round_begun, blocks = perf_counter_ns(), []
         for variant in shuffled.sample(variants, len(variants)):
-            if times := _taken(variant, passes, found, failed):
-                blocks.append((variant, times))
+            try:
+                blocks.append((variant, _block(variant, passes[variant.id])))
+            except Exception as error:  # noqa: BLE001  # raised again, unless others' code did it
+                _leave_out(variant, error, failed)
+                del passes[variant.id]
+                found.pop(variant.id, None)
             tell((perf_counter_ns() - begun) / budget, done / least)
         with _undisturbed():
             for variant, times in blocks:
@@ -192,23 +117,31 @@ def open_loop(variant: Variant, rate: float, seconds: float, *, into: dict[str, 
 
 
 def overhead(variant: Variant, seconds: float) -> dict[str, float | None]:
-    """What measuring costs: blocks of *variant* as they are timed, against the same without a clock, in pairs.
+    """What measuring costs: `nanoseconds` for each decision, and the `share` of a decision of *variant* that this is.
 
-    `nanoseconds` is for one decision, `share` of what is measured, `low` and `high` its interval (95 %).
+    That is what the loop with a clock takes longer around nothing at all, where there is next to no noise. `low` and
+    `high` (95 %) are the shares that blocks of *variant* show, with a clock and without, in pairs.
     """
     budget = seconds * SECOND
     passes = max(1, _warmed([variant], budget, _telling(None), {})[variant.id] // PAIRED)
     count, begun = passes * len(variant.events), perf_counter_ns()
-    extra: list[float] = []
+    bare: list[float] = []
     shares: list[float] = []
     while len(shares) < noise.LEAST or perf_counter_ns() - begun < budget:
         ways = (_timed, _untimed) if len(shares) % 2 else (_untimed, _timed)
         took = {way: _whole(way, variant, passes) for way in ways}
-        timed, untimed = took[_timed], took[_untimed]
-        extra.append((timed - untimed) / count)
-        shares.append(timed / untimed - 1)
+        bare.append(took[_untimed] / count)
+        shares.append(took[_timed] / took[_untimed] - 1)
     low, high = noise.interval(noise.independent(shares)) or (None, None)
-    return {"nanoseconds": round(median(extra), 1), "share": median(shares), "low": low, "high": high}
+    nanoseconds = _around_nothing(variant)
+    return {"nanoseconds": round(nanoseconds, 1), "share": nanoseconds / median(bare), "low": low, "high": high}
+
+
+def _around_nothing(variant: Variant) -> float:
+    """The nanoseconds that the clock adds to a decision that takes none: by the least of many blocks."""
+    nothing = variant.replaced(ask=lambda _event: None, events=(0,), reset=None)
+    timed, untimed = (min(_whole(way, nothing, WARM) for _ in range(EMPTY)) for way in (_timed, _untimed))
+    return (timed - untimed) / WARM
 
 
 def _timed(ask: Callable[[int], object], events: Sequence[int], passes: int) -> list[int]:
@@ -237,19 +170,8 @@ def _whole(way: Callable[..., object], variant: Variant, passes: int) -> int:
     return perf_counter_ns() - begun
 
 
-def _taken(variant: Variant, passes: Mapping[str, int], found: dict[str, Series], failed: dict[str, str]) -> list[int]:
-    """The times of a block of *variant*; none of a peer that failed, now or before."""
-    if variant.subject in failed:
-        return []
-    try:
-        return _block(variant, passes[variant.id])
-    except Exception as error:  # noqa: BLE001  # raised again, unless others' code did it
-        _leave_out(variant, error, failed)
-        found.pop(variant.id, None)
-        return []
-
-
 def _leave_out(variant: Variant, error: Exception, failed: dict[str, str]) -> None:
+    """Note why a peer raised; what anybody else raised is raised again (rule 5)."""
     if variant.kind != PEER:
         raise error
     failed[variant.subject] = one_line(str(error), 200) or type(error).__name__
@@ -277,14 +199,14 @@ def _warmed(
     for place, variant in enumerate(variants, 1):
         until = budget * WARM_SHARE * place / len(variants)
         took: list[list[int]] = []
-        while not took or not (_is_warm(variant, took) or perf_counter_ns() - begun > until):
-            if not (times := _taken(variant, {variant.id: 1}, {}, failed)):
-                break
-            took.append(times)
-            tell((perf_counter_ns() - begun) / budget, 0.0)
-        if variant.subject in failed:
-            continue
-        quiet[variant.id] = max(sum(map(min, zip(*took, strict=True))), 1)
+        try:
+            while not took or not (_is_warm(variant, took) or perf_counter_ns() - begun > until):
+                took.append(_block(variant, 1))
+                tell((perf_counter_ns() - begun) / budget, 0.0)
+        except Exception as error:  # noqa: BLE001  # raised again, unless others' code did it
+            _leave_out(variant, error, failed)
+        else:
+            quiet[variant.id] = max(sum(map(min, zip(*took, strict=True))), 1)
     return _passes(quiet) if quiet else {}
 
 
@@ -366,7 +288,3 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             signal.raise_signal(signal.SIGINT)
-
-
-def _micro(nanoseconds: float) -> float:
-    return round(nanoseconds / 1000, 3)

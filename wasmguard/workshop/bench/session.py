@@ -4,28 +4,35 @@
 2. What is exact comes first (`exact`), then where the time goes (`split`), then the times, which take what is left.
 3. What is compared is measured in turns, in one group: what takes microseconds, and what starts processes.
 4. Ctrl-C ends the measuring, not the telling: the document says `complete: false` and holds all whole rounds.
+5. SIGTERM and SIGHUP end the run, and whatever it started or laid down ends with it (`in_order`).
+6. What the times are not is told beside them: decisions that were faults, and events that no policy ever saw.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack, suppress
+import signal
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.version import __version__
-from wasmguard.workshop.bench import adversarial, baseline, inside, machine, mixes, outside, peers, versus
+from wasmguard.workshop.bench import adversarial, baseline, caveats, inside, machine, mixes, outside, peers, versus
 from wasmguard.workshop.bench.exact import exact
-from wasmguard.workshop.bench.rounds import Series, measured, open_loop, overhead
+from wasmguard.workshop.bench.rounds import measured, open_loop, overhead
+from wasmguard.workshop.bench.series import Series
 from wasmguard.workshop.bench.split import split
 from wasmguard.workshop.bench.subjects import opened
-from wasmguard.workshop.bench.variant import CELL, FLOOR, LIBRARY
+from wasmguard.workshop.bench.variant import CELL, CHAIN, FLOOR, LIBRARY, PEER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
     from wasmguard.workshop.bench.progress import Progress
     from wasmguard.workshop.bench.subjects import Bench
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 INSIDE = (LIBRARY, CELL)
 OF_SPLIT, OF_SIZES, OF_OVERHEAD = 0.2, 0.15, 0.05  # shares of the seconds
+COLD = 5  # decisions about a size before it is measured
+ENDING = 20.0  # seconds that a run has to close what is open, before it is told once more to end
 
 
 class Wanted(Value):
@@ -65,15 +74,51 @@ def run(wanted: Wanted, progress: Progress) -> dict[str, Any]:
     kept = baseline.read(wanted.baseline) if wanted.baseline else None
     source, given = mixes.events(wanted.events)
     document = {**_empty(wanted, source, given), "machine": before}
-    with suppress(KeyboardInterrupt), ExitStack() as open_now:
+    notes: list[str] = []
+    with suppress(KeyboardInterrupt), in_order(), ExitStack() as open_now:
         progress.phase("compiling")
         bench = open_now.enter_context(opened(wanted.subjects, wanted.config, wanted.profile))
-        steps = _Run(wanted=wanted, progress=progress, bench=bench, given=given, document=document, open_now=open_now)
+        steps = _Run(
+            wanted=wanted,
+            progress=progress,
+            bench=bench,
+            given=given,
+            document=document,
+            open_now=open_now,
+            notes=notes,
+        )
         steps.carried_out(kept)
         document["complete"] = True
     document["machine"] = {**before, **machine.changed(before)}
+    document["machine"]["warnings"] = [*document["machine"]["warnings"], *notes]
     document["seconds"] = round(monotonic() - began, 1)
     return document
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP meanwhile end this process as an error would, with 128 and their number as exit code: what is
+    open is closed first. Who ignores them, or handles them already, goes on doing so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = 0.0
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal told
+        if not told or monotonic() > told + ENDING:  # again only if the first one was lost: closing is not to be cut
+            told = monotonic()
+            raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class _Run(Value):
@@ -86,6 +131,8 @@ class _Run(Value):
     document: dict[str, Any]
     open_now: ExitStack
     """What ends with the run."""
+    notes: list[str]
+    """What the reader of the times has to know: rule 6."""
 
     def carried_out(self, kept: dict[str, Any] | None) -> None:
         """Everything that was asked for; *kept* is the document of an earlier run."""
@@ -112,8 +159,9 @@ class _Run(Value):
         each = self.wanted.seconds * OF_SPLIT / len(targets)
         for target in targets:
             self.progress.phase(f"fuel of {target.name}")
-            entry = exact(target, self.given)
+            entry = {**exact(target, self.given), "split": None}
             self.document["policies"].append(entry)
+            self.notes.extend(caveats.of_policy(entry, self.given))
             if not sum(entry["effects"].values()):
                 self.document["missing"].append(f"`{target.name}`: it is not asked about any of these events")
             else:
@@ -127,10 +175,12 @@ class _Run(Value):
         for path in INSIDE:
             if path in wanted.paths:
                 self.progress.phase(f"starting {path}")
-                found += self.open_now.enter_context(inside.variants(bench, given, path))
+                made = self.open_now.enter_context(inside.variants(bench, given, path))
+                found += [one for one in made if one.kind != CHAIN or not wanted.compare]  # nobody runs both versions
         if others := [path for path in wanted.paths if path not in INSIDE]:
             self.progress.phase("starting a daemon")
             self.document["missing"] += outside.missing(others)
+            self.notes.extend(caveats.too_long(given, bench.plan.event, others))
             found += self.open_now.enter_context(outside.variants(bench, given, others))
         if wanted.with_peers:
             self.progress.phase("looking for others")
@@ -149,6 +199,7 @@ class _Run(Value):
                 self._in_turns(variants, seconds, series)
         finally:
             self.document["rows"] = _rows(variants, series)
+            self.notes.extend(caveats.of_times(variants, self.given, self.document["policies"]))
 
     def _in_turns(self, variants: Sequence[Variant], seconds: float, into: dict[str, Series]) -> None:
         groups = [[v for v in variants if v.spawned is spawned] for spawned in (False, True)]
@@ -166,7 +217,13 @@ class _Run(Value):
     def _at_rate(self, variants: Sequence[Variant], seconds: float, into: dict[str, Series]) -> None:
         for variant in variants:
             self.progress.phase(f"{self.wanted.rate:g} events a second: {variant.id}")
-            open_loop(variant, self.wanted.rate, seconds / len(variants), into=into)
+            try:
+                open_loop(variant, self.wanted.rate, seconds / len(variants), into=into)
+            except Exception as error:  # raised again, unless others' code did it
+                if variant.kind != PEER:
+                    raise
+                into.pop(variant.id, None)
+                self.document["missing"].append(f"`{variant.subject}`: {one_line(str(error), 200)}")
 
     def _again(self, variants: Sequence[Variant]) -> list[dict[str, Any]]:
         """The rows once more, for what looked slower."""
@@ -190,10 +247,14 @@ class _Run(Value):
             asked = [variant for variant in variants if variant.events]
             for place in range(len(given)):  # each alone: who comes after 5 MB finds cold caches
                 one = [variant.replaced(events=(place,)) for variant in asked if place in variant.events]
+                for variant in one * COLD:  # the first ones load what the others find: the usual warm-up is too short
+                    variant.ask(place)
                 for name, found in measured(one, wanted.seconds * OF_SIZES / len(given), least=6).items():
                     series.setdefault(name, Series(next(v for v in asked if v.id == name))).join(found)
                 self.progress.share((place + 1) / len(given))
         self.document["sizes"] = {"events": _events(source, given), "rows": _rows(asked, series)}
+        if not self.notes:  # what fails at ordinary sizes was told already
+            self.notes.extend(caveats.of_times(asked, given, ()))
 
 
 def _rows(variants: Sequence[Variant], series: Mapping[str, Series]) -> list[dict[str, Any]]:

@@ -11,8 +11,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import tempfile
 from contextlib import contextmanager
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import plan
@@ -40,6 +43,7 @@ NULL_TEXT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "null.wat")
 TOML = ".toml"
 ENGINE = {"memory": "reservation", "stack": "stack", "table_elements": "table_elements"}
 """What the limits of policies say about their engine, see `wasmguard.sandbox.engine.Setup`."""
+GOING = 5  # times that the folder is removed, if somebody still writes into it
 ELSEWHERE = ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
 """What also says where files of the owner are: a configuration, and the socket of a daemon."""
 
@@ -91,10 +95,38 @@ def opened(subjects: Sequence[str], config: str | None, profile: str) -> Iterato
         WasmguardError: if `wasmguard lock` would refuse it.
     """
     wanted = chosen(subjects, config, profile)
-    with tempfile.TemporaryDirectory(prefix="wgb-") as folder, home_in(folder):  # short: a socket's path has 107 bytes
+    with _folder() as folder, home_in(folder):
         os.environ.update(dict.fromkeys(ELSEWHERE, folder))
         os.environ.pop("WASMGUARD_CONFIG", None)
         yield _made(wanted, folder)
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """A private folder, which is gone afterwards, whatever signals come while it goes."""
+    made = tempfile.mkdtemp(prefix="wgb-")  # short: a socket's path has 107 bytes
+    try:
+        yield made
+    finally:
+        with _unsignalled():
+            for _ in range(GOING):
+                shutil.rmtree(made, ignore_errors=True)
+                if not os.path.lexists(made):
+                    break
+                sleep(0.1)  # a hook that was ended may have written one last file
+
+
+@contextmanager
+def _unsignalled() -> Iterator[None]:
+    """Signals that end us wait meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def forgotten(locked: Plan) -> Callable[[], None] | None:

@@ -28,7 +28,7 @@ NAME, GAP, AXIS = 18, 14, 22  # pixels: the line of a name, below a band, the la
 TICKS = 6  # labels along an axis: in 328 px each has room for `100 ms`
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """*text* as markup that shows it and does nothing else."""
     return escape(one_line(text, LONGEST), quote=True)
 
@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 def tag(name: str, *inside: str, **attributes: object) -> str:
     """An element around *inside*, which is markup; attributes are values, `class_` and `text_anchor` are written so."""
     said = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{plain(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value), quote=True)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -52,15 +52,15 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most - end - 1]}…{text[len(text) - end :]}"
 
 
-def words(text: str, x: object, y: float, *, short: str | None = None, **attributes: object) -> str:
+def label(text: str, x: object, y: float, *, short: str | None = None, **attributes: object) -> str:
     """*text* in a plot, cut to what fits in a wide window, and in a narrow one *short*, or what fits of *text*."""
     wide, narrow = cut(text, WIDE), cut(text, NARROW) if short is None else short
     klass = str(attributes.pop("class_", ""))
-    whole = [tag("title", plain(text))] if wide != text else []
+    whole = [tag("title", escaped(text))] if wide != text else []
     if wide == narrow:
-        return tag("text", plain(wide), *whole, x=x, y=_px(y), class_=klass or None, **attributes)
+        return tag("text", escaped(wide), *whole, x=x, y=_px(y), class_=klass or None, **attributes)
     return "".join(
-        tag("text", plain(said), *whole, x=x, y=_px(y), class_=f"{klass} {width}".strip(), **attributes)
+        tag("text", escaped(said), *whole, x=x, y=_px(y), class_=f"{klass} {width}".strip(), **attributes)
         for said, width in ((wide, "wide"), (narrow, "narrow"))
     )
 
@@ -162,8 +162,8 @@ def image(name: str, title: str, description: str, height: float, *inside: str) 
     """A plot: *name* is a word that no other plot of the page has."""
     return tag(
         "svg",
-        tag("title", plain(title), id=f"{name}-title"),
-        tag("desc", plain(description), id=f"{name}-desc"),
+        tag("title", escaped(title), id=f"{name}-title"),
+        tag("desc", escaped(description), id=f"{name}-desc"),
         tag(
             "defs",
             tag(
@@ -182,7 +182,7 @@ def axis(scale: Scale, y: float, said: Callable[[float], str]) -> str:
     """The labels of *scale* along x, on the line at *y*."""
     labels = [(said(value), scale.place(value)) for value in scale.ticks()]
     return "".join(
-        tag("text", plain(text), x=percent(place), y=_px(y), class_="tick", text_anchor=anchor(place))
+        tag("text", escaped(text), x=percent(place), y=_px(y), class_="tick", text_anchor=anchor(place))
         for text, place in labels
     )
 
@@ -212,13 +212,13 @@ def in_rows(plot: Plot, rows: Iterable[Row]) -> str:
     for row in rows:
         if row.heading:
             y += 6
-            drawn.append(words(row.name, percent(0), y + 13, class_="heading"))
+            drawn.append(label(row.name, percent(0), y + 13, class_="heading"))
             y += NAME + 6
             continue
-        drawn.append(words(row.name, percent(0), y + 13, class_="name"))
+        drawn.append(label(row.name, percent(0), y + 13, class_="name"))
         if row.figure:
             short = row.brief or row.figure
-            drawn.append(words(row.figure, percent(1), y + 13, short=short, class_="figure", text_anchor="end"))
+            drawn.append(label(row.figure, percent(1), y + 13, short=short, class_="figure", text_anchor="end"))
         drawn.append(tag("g", *row.marks, transform=f"translate(0 {_px(y + NAME)})"))
         y += NAME + plot.band + GAP
     below = len(rows) > 8

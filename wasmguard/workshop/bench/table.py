@@ -53,7 +53,10 @@ def console_for(stream: IO[str], *, no_color: bool = False) -> Console:
 def tell(document: dict[str, Any], console: Console) -> None:
     """Write what *document* says, shortly; what was not measured is not mentioned."""
     paper = Paper(console)
-    paper.prose(words.told_briefly(document), "bold", indent="")
+    for said, style in table_verdicts.briefly(document):
+        paper.prose(said, style, indent="")
+    if document["compare"] is None:  # of two versions, nobody runs both
+        paper.prose(words.told_briefly(document), "bold", indent="")
     paper.prose(", ".join([*_machine(document["machine"]), *_run(document)]), "dim", indent="")
     if not document["complete"]:
         paper.prose("stopped before its end: this is what was measured until then", first=("! ", "yellow"), indent="")

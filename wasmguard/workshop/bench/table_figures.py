@@ -68,7 +68,7 @@ def costs(paper: Paper, document: dict[str, Any]) -> None:
 
 def parts(paper: Paper, document: dict[str, Any]) -> None:
     """Where the time of a decision goes: each policy, or the mean of many."""
-    known = [policy for policy in document["policies"] if policy["split"]]
+    known = [policy for policy in document["policies"] if policy.get("split")]
     if not known:
         return
     rows = [(policy["name"], policy["split"]) for policy in known]
@@ -80,6 +80,7 @@ def parts(paper: Paper, document: dict[str, Any]) -> None:
     columns += [Column(part, max(7, len(part) + 1)) for part in PARTS]
     drawing = Column("in this order", 80 - NAMES - sum(column.width for column in columns[1:]), left=True)
     paper.table([*columns, drawing], [("", [words.name(name), *_split(paper, split, drawing)]) for name, split in rows])
+    paper.prose("gate: event, protection, grants, state; carry: what a jailed process adds", "dim")
 
 
 def by_size(paper: Paper, document: dict[str, Any]) -> None:
@@ -118,15 +119,17 @@ def sized(document: dict[str, Any]) -> tuple[list[Row], list[int], list[Row]] | 
 
 
 def paths(paper: Paper, document: dict[str, Any]) -> None:
-    """Each way to a decision beside its floor: what of it is ours."""
+    """Each way to a decision beside its floor, and what comes on top of it."""
     rows = [*_whole(document), *_outside(document)]
     if len({row["path"] for row in rows}) < 2 and not _outside(document):
         return
     floors = {row["id"]: row for row in document["rows"]}
-    paper.title("By path, beside what it costs without us")
+    paper.title("By path, beside its floor")
     columns = [Column("path", 20, left=True), Column("p50", 8), Column("p99", 8), Column("floor", 22, left=True)]
-    columns += [Column("its p50", 8), Column("ratio", 6), Column("ours", 8)]
+    columns += [Column("its p50", 8), Column("ratio", 6), Column("on top", 8)]
     paper.table(columns, [("", _beside(row, floors.get(row["floor"]))) for row in rows])
+    own = "null policy: wasmguard with a policy that does nothing"
+    paper.prose(f"{own}; others: without it" if _outside(document) else own, "dim")
 
 
 def others(paper: Paper, document: dict[str, Any]) -> None:
@@ -153,7 +156,7 @@ def _is_ours(row: Row) -> bool:
 def _times(paper: Paper, rows: Sequence[Row], about: str, named: Any) -> None:
     size, unit = (1_000.0, "ms") if max(row["median"] for row in rows) >= 10_000 else (1.0, "us")
     least, most = _scale(rows)
-    fastest = max(row["per_second"] for row in rows) or 1.0
+    fastest = max(map(_speed, rows)) or 1.0
     paper.title(f"Time of a decision, {unit}: {about}", f"{words.within(least, most)}, log")
     speeds = 0 if about == OUTSIDE else 5  # those have long names instead
     names = paper.more(max(len(named(row)) for row in rows), NAMES + 5 - speeds)
@@ -164,17 +167,22 @@ def _times(paper: Paper, rows: Sequence[Row], about: str, named: Any) -> None:
         del columns[-2]
     lines: list[tuple[str, list[Cell]]] = []
     for row in rows:
-        speed = bar(row["per_second"] / fastest, 4, simple=paper.simple)
+        speed = bar(_speed(row) / fastest, 4, simple=paper.simple)
         drawn = distribution(row["histogram"], least, most, 9, simple=paper.simple)
         figures = [_figure(row, key, size) for key in ("min", "median", "p90", "p99", "p999", "max")]
         cells: list[Cell] = [words.name(named(row)), *figures[:2], _spread(row), *figures[2:]]
-        cells += [f"{row['per_second']:,.0f}", *([[(speed, "cyan")]] if speeds else []), [(drawn, "cyan")]]
+        cells += [f"{_speed(row):,.0f}", *([[(speed, "cyan")]] if speeds else []), [(drawn, "cyan")]]
         lines.append((STYLES.get(row["kind"], ""), cells))
     paper.table(columns, lines)
     for row in rows:
         if rate := row["rate"]:
             late = f"{rate['reached']:,.0f} reached, {words.share(rate['late'])} began more than 1 ms late"
             paper.prose(f"{words.name(named(row))}: {rate['asked']:,g} a second asked, {late}", "dim")
+
+
+def _speed(row: Row) -> float:
+    """Decisions in a second: as many as there were if they came at a rate, where times are those of waiting, too."""
+    return float(row["rate"]["reached"] if row["rate"] else row["per_second"])
 
 
 def _scale(rows: Sequence[Row]) -> tuple[float, float]:
@@ -215,7 +223,9 @@ def _whole(document: dict[str, Any]) -> Iterator[Row]:
 
 
 def _way(row: Row) -> str:
-    return str(row["path"]) if row["kind"] == CHAIN and row["subject"] == CHAIN else f"{row['path']} {row['subject']}"
+    path, subject = str(row["path"]), str(row["subject"])
+    same = row["kind"] == CHAIN and subject in {CHAIN, path.replace("-", " ")}  # who is the only one of its path
+    return path if same else f"{path} {subject}"
 
 
 def _limits(limits: dict[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import words
@@ -16,8 +17,35 @@ if TYPE_CHECKING:
 OK: Piece = ("ok      ", "green")
 FAILED: Piece = ("FAILED  ", "bold red")
 CHANGED: Piece = ("changed ", "yellow")
+UNSURE: Piece = ("unsure  ", "yellow")
 NOTE: Piece = ("note    ", "dim")
+CALM = (("same", "the same"), ("faster", "faster"))
 MOST = 12  # lines of one kind; what is more is counted
+
+
+def briefly(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether something got worse, or which version is slower: a sentence for each, and its style."""
+    if both := document["compare"]:
+        old, new = _versions(document)
+        times = [f"{_differs(one)} by `{one['path']}`" for one in both["time"]] or ["time cannot be told"]
+        yield f"{new} against {old}: {', '.join(times)}; {_burns(both['fuel'])}", "bold"
+    if held := document["check"]:
+        since = f"since {words.name(held['baseline'])}"
+        if held["ok"]:
+            yield f"nothing got worse {since}{_doubt(held['time'])}", "bold green"
+            return
+        worse = [one for one in held["fuel"] if one["change"] > FUEL]
+        most = max(worse, key=lambda one: float(one["change"]), default=None)
+        said = (
+            [f"{words.name(most['policy'])} burns {words.change(most['change'])} fuel at {words.name(most['event'])}"]
+            if most
+            else []
+        )
+        slow = [one for one in held["time"] if one["verdict"] == "slower"]
+        said += [f"{words.name(one['id'])} takes {words.ratio(one['ratio'])} its time" for one in slow[:1]]
+        more = max(len(worse) - 1, 0) + max(len(slow) - 1, 0)
+        said += [f"{more} more below"] if more else []
+        yield f"something got worse {since}: {', '.join(said) or 'see below'}", "bold red"
 
 
 def check(paper: Paper, document: dict[str, Any]) -> None:
@@ -32,12 +60,13 @@ def check(paper: Paper, document: dict[str, Any]) -> None:
     _some(paper, CHANGED, (_burnt(one) for one in burnt if one["change"] <= FUEL))
     _some(paper, FAILED, (_slower(one) for one in slower))
     _some(paper, CHANGED, (f"answer of {_place(one)}" for one in held["answers"]))
-    if calm := len(held["time"]) - len(slower):
-        faster = sum(one["verdict"] == "faster" for one in held["time"])
-        noise = sum(one["verdict"] == "noise" for one in held["time"])
-        paper.prose(
-            f"{calm} of {len(held['time'])} times are not slower: {faster} faster, {noise} within noise", first=OK
-        )
+    if not held["fuel"]:
+        paper.prose("fuel is the same for all events", first=OK)
+    count = Counter(one["verdict"] for one in held["time"])
+    if count["same"] or count["faster"]:
+        said = ", ".join(f"{count[which]} {told}" for which, told in CALM if count[which])
+        paper.prose(f"times, of {len(held['time'])}: {said}", first=OK)
+    _some(paper, UNSURE, (_slower(one) for one in held["time"] if one["verdict"] == "noise"))
     _some(paper, NOTE, (words.name(note, 300) for note in held["notes"]))
     paper.prose("nothing got worse" if held["ok"] else "something got worse", first=OK if held["ok"] else FAILED)
 
@@ -47,16 +76,37 @@ def compared(paper: Paper, document: dict[str, Any]) -> None:
     both = document["compare"]
     if both is None:
         return
-    paper.title(f"{words.name(both['after'], 40)} compared with {words.name(both['before'], 40)}")
+    before, after = _versions(document)
+    paper.title(f"{after} compared with {before}")
+    if (before, after) != (both["before"], both["after"]):
+        paper.prose(f"above {before} is {words.name(both['before'], 40)}, {after} is {words.name(both['after'], 40)}")
     for one in both["time"]:
         style = {"slower": "red", "faster": "green"}.get(one["verdict"], "")
-        paper.prose(f"time of {one['path']}: {one['verdict']}{_times_as_much(one)}", style)
-    _fuel(paper, both["fuel"])
+        paper.prose(f"time of {one['path']}: {_differs(one)}{_times_as_much(one)}", style)
+    if not both["time"]:
+        paper.prose("time: cannot tell, they were not measured on the same events", "yellow")
+    paper.prose(f"{_burns(both['fuel'])}, {len(both['fuel'])} events")
     memory = " to ".join("-" if number is None else words.size(number) for number in both["memory"])
     paper.prose(f"module {words.size(both['bytes'][0])} to {words.size(both['bytes'][1])}; memory {memory}")
     _some(paper, CHANGED, (_answer(one) for one in both["answers"]))
     if not both["answers"]:
         paper.prose("the same answers to all events", first=OK)
+
+
+def _doubt(times: Sequence[dict[str, Any]]) -> str:
+    """How much of it cannot be told."""
+    if not times:
+        return " in fuel; times cannot be compared"
+    unsure = sum(one["verdict"] == "noise" for one in times)
+    return f", as far as can be told: {unsure} of {len(times)} times drown in noise" if unsure else ""
+
+
+def _versions(document: dict[str, Any]) -> tuple[str, str]:
+    """What a person called the two versions of a policy, which mostly has the same name in both."""
+    modules = {one["name"]: one["module"] for one in document["policies"]}
+    names = [document["compare"][which] for which in ("before", "after")]
+    before, after = (words.name(modules.get(policy, policy), 40) for policy in names)
+    return (words.name(names[0], 40), words.name(names[1], 40)) if before == after else (before, after)
 
 
 def crafted(paper: Paper, document: dict[str, Any]) -> None:
@@ -86,6 +136,9 @@ def reading(paper: Paper, document: dict[str, Any]) -> None:
         paper.prose(f"measuring costs {_overhead(cost)}", "dim", indent="")
     how = "min is the quiet machine, p50 what you will see, +/- its 95 % interval"
     paper.prose(how, "dim", indent="")
+    told = words.headline(document)
+    if told and told["path"] in words.INSIDE and not words.hook(document) and not document["compare"]:
+        paper.prose("a call that comes by a hook also takes its process: see --path native-client", "dim", indent="")
     for missing in document["missing"]:
         paper.prose(f"not measured: {words.name(missing, 300)}", "dim", indent="")
 
@@ -101,13 +154,10 @@ def _tried(shown: str, cases: Sequence[dict[str, Any]]) -> tuple[str, list[Cell]
 
 def _overhead(cost: dict[str, Any]) -> str:
     low, high = cost["low"], cost["high"]
-    said = f"{words.share(cost['share'])} of the null policy"
+    said = f"{words.time(cost['nanoseconds'] / 1_000)} a decision, {words.share(cost['share'])} of the null policy"
     if low is None:
         return said
-    said += f" ({words.share(low)} to {words.share(high)})"
-    if low <= 0 <= high:
-        return f"{said}: within noise"
-    return f"{words.time(cost['nanoseconds'] / 1_000)} a decision, {said}"
+    return f"{said}; blocks with a clock took {words.change(low)} to {words.change(high)} longer than blocks without"
 
 
 def _some(paper: Paper, first: Piece, said: Iterator[str]) -> None:
@@ -129,8 +179,16 @@ def _burnt(one: dict[str, Any]) -> str:
 
 
 def _slower(one: dict[str, Any]) -> str:
+    why = words.name(one["why"], 300)
+    if one["ratio"] is None:
+        return f"time of {words.name(one['id'])}: cannot be told: {why}"
     times = f"{words.time(one['before'])} to {words.time(one['after'])}"
-    return f"time of {words.name(one['id'])}: {times}{_times_as_much(one)}: {words.name(one['why'], 300)}"
+    return f"time of {words.name(one['id'])}: {times}{_times_as_much(one)}: {why}"
+
+
+def _differs(one: dict[str, Any]) -> str:
+    """What is said of two versions' times: no more than noise lets tell."""
+    return "no difference beyond noise" if one["verdict"] == "no difference" else words.name(one["verdict"])
 
 
 def _times_as_much(one: dict[str, Any]) -> str:
@@ -140,14 +198,15 @@ def _times_as_much(one: dict[str, Any]) -> str:
     return f", {one['ratio']:.3f} x{interval}"
 
 
-def _fuel(paper: Paper, each: list[dict[str, Any]]) -> None:
-    """All events in a sentence: the least and the most change."""
+def _burns(each: list[dict[str, Any]]) -> str:
+    """The fuel of all events: the least and the most change."""
     changes = sorted(one["after"] / one["before"] - 1 for one in each if one["before"] and one["after"] is not None)
     if not changes:
-        return
-    same = all(one["before"] == one["after"] for one in each)
-    span = f"{words.change(changes[0])} to {words.change(changes[-1])}"
-    paper.prose(f"fuel of {len(each)} events: {'the same' if same else span}")
+        return "fuel cannot be told"
+    if all(one["before"] == one["after"] for one in each):
+        return "fuel the same"
+    least, most = words.change(changes[0]), words.change(changes[-1])
+    return f"fuel {least}" if least == most else f"fuel {least} to {most}"
 
 
 def _answer(one: dict[str, Any]) -> str:

@@ -22,6 +22,11 @@ a process of its own, as one that asks the daemon, over HTTP, and as a hook that
 POLICY, CHAIN, FLOOR, PEER, OURS = "policy", "chain", "floor", "peer", "ours"
 """What a variant is: one policy, all of them, something that decides nothing, something that is not ours, and wasmguard
 itself among those, at what they all do."""
+BESIDE = PEER, OURS
+"""The kinds of those that are measured beside each other, at what they all do."""
+
+PARTS = ("encode", "instantiate", "evaluate", "decode", "gate", "carry")
+"""The parts of a decision's time, in their order: see `split`."""
 
 
 class Given(Value):

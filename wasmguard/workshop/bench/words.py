@@ -19,8 +19,13 @@ BINARY = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 DECIMAL = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 TOLD_FIRST = (CELL, LIBRARY, NATIVE, DAEMON, HTTP, SERVE)
 """Whose time is told if only one is: how most people run it comes first."""
+AS_HOOK = (NATIVE, DAEMON, SERVE)
+"""The paths of a hook, from the spawn of its process to its exit, in the order in which they are told."""
+KEPT_UP = 0.98  # share of the events of an open loop that must have been reached in time
 AT_LEAST = {"p90": 10, "p99": 100, "p999": 1_000}
 """How many times there must be for that percentile to be another than the longest of them."""
+INSIDE = (CELL, LIBRARY)
+ROUND_TRIP = "round trip"  # of the daemon, without the process that asks it
 NAME = 100  # characters of a name that are shown at the most
 
 
@@ -106,11 +111,22 @@ def headline(document: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def hook(document: dict[str, Any]) -> dict[str, Any] | None:
+    """The row of a hook that is a process, as it is with a client if one was measured; None if none was."""
+    for path in AS_HOOK:
+        for row in document["rows"]:
+            if row["kind"] == CHAIN and row["path"] == path and row["subject"] != ROUND_TRIP:
+                return dict(row)
+    return None
+
+
 def told_briefly(document: dict[str, Any]) -> str:
     """What a call costs, in one sentence without its full stop."""
     row = headline(document)
     if row is None:
-        return "nothing was measured"
+        asked = any(sum(policy["effects"].values()) for policy in document["policies"])
+        idle = document["complete"] and document["policies"] and not asked
+        return "nothing was measured" + (": no policy is asked about any of these events" if idle else "")
     said = f"a call costs {time(row['median'])} at the median"
     if row["low"] is not None:
         said += f" ({_interval(row)})"
@@ -120,8 +136,19 @@ def told_briefly(document: dict[str, Any]) -> str:
     if row["path"] != CELL:
         said += f", by the path `{row['path']}`"
     if row["rate"]:
-        said += f", at {row['rate']['asked']:,g} a second"
+        said += _at_rate(row["rate"])
+    whole = hook(document)
+    if row["path"] in INSIDE and whole and not whole["rate"]:
+        said += f"; {time(whole['median'])} with the process of a hook, by `{whole['path']}`"
     return said
+
+
+def _at_rate(rate: dict[str, float]) -> str:
+    """How often events came, and whether they were decided as fast as they came."""
+    said = f", at {rate['asked']:,g} a second"
+    if rate["reached"] >= KEPT_UP * rate["asked"]:
+        return said
+    return f"{said}, which is too many: {rate['reached']:,.0f} a second were decided, so each waited for those before"
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from tests.workshop.bench.peers.asking import given
 from wasmguard.errors import HostError
 from wasmguard.workshop.bench import peers
-from wasmguard.workshop.bench.peers import callback, lineup
+from wasmguard.workshop.bench.peers import callback, lineup, ours
 from wasmguard.workshop.bench.peers.lineup import DESTROYS, TRIALS
 from wasmguard.workshop.bench.peers.peer import Peer, denied
 
@@ -104,6 +104,13 @@ def test_without_a_tool_call_nobody_is_asked(asked):
     with asked(*callback.PEERS, events=[STOP]) as (variants, missing):
         assert variants == []
         assert missing == ["peers: no event is `PreToolUse`, and no other is known to all of them"]
+
+
+def test_an_event_about_which_not_all_have_a_word_costs_nobody_the_others(asked):
+    broken = given("Bash", {"command": ["rm -rf"]}).replaced(name="broken")
+    with asked(*callback.PEERS, *ours.PEERS[:1], events=[broken, *GIVEN]) as (variants, missing):
+        assert [variant.events for variant in variants] == [(1, 2, 3)] * 2
+        assert missing == ["peers: not asked about `broken`: its input is broken"]
 
 
 def test_a_guard_that_is_here_and_cannot_be_measured_is_named(asked, monkeypatch):

@@ -23,6 +23,7 @@ from wasmguard.workshop.bench.peers import (
     python_hook,
 )
 from wasmguard.workshop.bench.peers.peer import first_answer, program, wrong
+from wasmguard.workshop.bench.peers.shared import EVENT, shared
 from wasmguard.workshop.bench.variant import OURS, PEER, Given, Variant
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from wasmguard.workshop.bench.peers.peer import Ask, Peer
 
-EVENT = "PreToolUse"  # the one that all of them know
 MODULES = (callback, ours, public_wasmtime, extism, cedar, ours_hook, python_hook, bash_jq, node_hook, opa, guards)
 PEERS: tuple[Peer, ...] = tuple(peer for module in MODULES for peer in module.PEERS)
 
@@ -64,11 +64,11 @@ TRIALS = (
 
 @contextmanager
 def variants(given: Sequence[Given], home: str) -> Iterator[tuple[list[Variant], list[str]]]:
-    """Everything that can be asked here about those of *given* that come before a tool runs, and what cannot, with why.
-    Whatever they write is in *home*, and gone at the end; so are their processes."""
-    asked = {place: one for place, one in enumerate(given) if one.fields.get("hook_event_name") == EVENT}
+    """Everything that can be asked here about those of *given* that all are asked about (`shared`), and what cannot,
+    with why. Whatever they write is in *home*, and gone at the end; so are their processes."""
+    asked, missing = shared(given, home)
+    missing += [f"`{name}`: {why}" for name, why in guards.UNMEASURED.items() if program(name)]
     found: list[Variant] = []
-    missing = [f"`{name}`: {why}" for name, why in guards.UNMEASURED.items() if program(name)]
     with ExitStack() as running:
         folder = running.enter_context(TemporaryDirectory(prefix="peers-", dir=home, ignore_cleanup_errors=True))
         for peer in PEERS if asked else ():
@@ -76,8 +76,6 @@ def variants(given: Sequence[Given], home: str) -> Iterator[tuple[list[Variant],
                 found.append(_variant(peer, asked, *running.enter_context(_ready(peer, folder, asked))))
             except Exception as error:  # noqa: BLE001  # others' code may raise anything
                 missing.append(f"`{peer.name}`: {one_line(str(error), 200) or type(error).__name__}")
-        if not asked:
-            missing.append(f"peers: no event is `{EVENT}`, and no other is known to all of them")
         yield found, missing
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wasmguard.own_home import home_in
 from wasmguard.workshop import hook_command
 from wasmguard.workshop.bench import running
+from wasmguard.workshop.bench.outside import sockets_in
 from wasmguard.workshop.bench.peers.ours import locked
 from wasmguard.workshop.bench.peers.peer import Ask, Peer
 from wasmguard.workshop.bench.peers.spawn import asks, environment
@@ -40,7 +40,7 @@ def asking(folder: str, *, native: bool) -> Iterator[Ask]:
         config = locked(folder)
         by_native, client, arguments = _parts(config)
     with (
-        TemporaryDirectory(prefix="wasmguard-") as sockets,  # not in *folder*: a socket's path must be short
+        sockets_in(folder) as sockets,
         running.daemon(client[0], arguments, environment(folder), sockets) as daemon,
     ):
         nowhere = [f"{word}.not-there" if word == config else word for word in arguments]

@@ -31,10 +31,9 @@ def asks(command: Sequence[str], folder: str, *, there: bool = False) -> Ask:
     environ, moved = environment(folder), dict[bytes, bytes]()
 
     def ask(given: Given) -> bool:
-        data = given.raw
-        if there and not (data := moved.get(given.raw, b"")):
-            data = moved[given.raw] = json.dumps({**given.fields, "cwd": folder}).encode()
-        ended = spawned(command, environ, data, PATIENCE)
+        if there and given.raw not in moved:  # once: it is no part of the program's time
+            moved[given.raw] = json.dumps({**given.fields, "cwd": folder}).encode()
+        ended = spawned(command, environ, moved.get(given.raw, given.raw), PATIENCE)
         return stops(ended.out, ended.code)
 
     return ask
