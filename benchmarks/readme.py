@@ -95,8 +95,8 @@ def machine(document: dict, arguments: list[str]) -> str:  # type: ignore[type-a
     said, count = document["machine"], len(document["events"]["list"])
     virtual = "virtual, " if said["virtual"] else ""
     load = said["load_before"][0]
-    text = f"`wasmguard bench {' '.join(arguments)}`, {document['seconds']:.0f} s in all: {count} event{'s' * (count != 1)}, "
-    text += f"{said['processor']}, {virtual}"
+    text = f"`wasmguard bench {' '.join(arguments)}`, {document['seconds']:.0f} s in all: "
+    text += f"{count} event{'s' * (count != 1)}, {said['processor']}, {virtual}"
     text += f"{said['usable']} cores, load {load:.1f} before, {said['python']}, wasmtime {said['wasmtime']}."
     return "\n".join(wrapped(text))
 

@@ -13,10 +13,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from array import array
-from contextlib import contextmanager
 from itertools import islice
 from math import log
 from random import Random
@@ -27,10 +24,11 @@ from typing import TYPE_CHECKING
 from wasmguard.text import one_line
 from wasmguard.workshop.bench import noise
 from wasmguard.workshop.bench.series import SECOND, Series
+from wasmguard.workshop.bench.undisturbed import undisturbed
 from wasmguard.workshop.bench.variant import PEER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wasmguard.workshop.bench.variant import Variant
 
@@ -78,7 +76,7 @@ def measured(  # noqa: PLR0913  # all by name but the first two
                 del passes[variant.id]
                 found.pop(variant.id, None)
             tell((perf_counter_ns() - begun) / budget, done / least)
-        with _undisturbed():
+        with undisturbed():
             for variant, times in blocks:
                 found.setdefault(variant.id, Series(variant)).add(times)
         done += 1
@@ -105,7 +103,7 @@ def open_loop(variant: Variant, rate: float, seconds: float, *, into: dict[str, 
     try:
         _at_rate(variant, rate, seconds, begun, times, starts)
     finally:
-        with _undisturbed():
+        with undisturbed():
             if times:
                 took = max(perf_counter_ns() - begun, 1) / SECOND
                 _sliced(series, times)
@@ -271,20 +269,3 @@ def _telling(said: Said | None) -> Callable[[float, float], None]:
             said(min(1.0, time, max(rounds, time / FURTHER)))
 
     return tell
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ctrl-C waits for what is done here: a round is written down for all variants or for none."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C is not Python's here, or interrupts another thread
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)

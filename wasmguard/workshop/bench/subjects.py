@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 from contextlib import contextmanager
 from time import sleep
@@ -28,6 +27,7 @@ from wasmguard.own_home import home_in
 from wasmguard.sandbox.assemble import assembled
 from wasmguard.value import Value
 from wasmguard.workshop.bench.chosen import chosen
+from wasmguard.workshop.bench.undisturbed import undisturbed
 from wasmguard.workshop.trial import spelled
 
 if TYPE_CHECKING:
@@ -108,25 +108,12 @@ def _folder() -> Iterator[str]:
     try:
         yield made
     finally:
-        with _unsignalled():
+        with undisturbed():
             for _ in range(GOING):
                 shutil.rmtree(made, ignore_errors=True)
                 if not os.path.lexists(made):
                     break
                 sleep(0.1)  # a hook that was ended may have written one last file
-
-
-@contextmanager
-def _unsignalled() -> Iterator[None]:
-    """Signals that end us wait meanwhile."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def forgotten(locked: Plan) -> Callable[[], None] | None:
