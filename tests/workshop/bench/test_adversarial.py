@@ -1,20 +1,18 @@
-"""Inputs that an agent could craft: what they are, and that a policy which they fool is found."""
+"""Inputs that an agent could craft: a policy which they fool is found."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 import wasmtime
 
-from wasmguard.agents import claude
 from wasmguard.decision import Decision, Effect
-from wasmguard.errors import EventError
 from wasmguard.guest.bundle import open_bundle
-from wasmguard.limits import DEFAULT, HARD_MAX
+from wasmguard.limits import HARD_MAX
 from wasmguard.lock import lock
 from wasmguard.serve import hook
 from wasmguard.workshop.bench import adversarial
-from wasmguard.workshop.bench.adversarial import CARRIED, DEADLINE, END, GRACE, READINGS, crafted, tried
+from wasmguard.workshop.bench.adversarial import CARRIED, DEADLINE, GRACE, READINGS, tried
+from wasmguard.workshop.bench.crafted import crafted
 
 GUEST = """
 (module
@@ -159,38 +157,6 @@ def test_the_gate_denies_every_crafted_command_line_although_nobody_set_it_up(be
 def test_what_an_owner_set_is_what_is_tried(bench, quick):
     entries = outcome(bench("builtin:tool-gate", 'settings.deny_commands = ["shred"]'))
     assert entries["3,000 here-documents"]["plain"] == "pass"
-
-
-# --- the inputs ------------------------------------------------------------------------------------------------------
-
-
-def test_every_input_is_much_larger_or_deeper_than_its_plain_one_and_ends_alike():
-    seen = set()
-    for one in crafted():
-        raw = one.raw()
-        assert one.name not in seen
-        seen.add(one.name)
-        assert len(raw) > 2 * len(one.plain) or b"[[[[[[[[" in raw, one.name
-        plain = claude.parse(one.plain)
-        assert (plain.name, plain.tool) == (one.event, one.tool)
-        if one.tool == "Bash" and one.event == "PreToolUse":
-            assert END in plain.input["command"]
-            assert END.encode() in raw, one.name
-            assert END.endswith("rm -rf / --no-preserve-root")
-    assert len(seen) > 25
-
-
-@pytest.mark.parametrize("one", list(crafted()), ids=lambda one: one.name)
-def test_an_input_is_an_event_unless_it_is_there_to_be_none(one):
-    raw = one.raw()
-    if one.name == "100,000 levels of JSON":
-        with pytest.raises(EventError, match="nested"):
-            claude.parse(raw)
-        return
-    event = claude.parse(raw)
-    assert (event.name, event.tool) == (one.event, one.tool)
-    assert event.fields["session_id"] != json.loads(one.plain)["session_id"], "what is remembered must be another's"
-    assert (len(raw) > DEFAULT.event) is one.name.startswith("a Write of 5 MB")
 
 
 # --- what stands -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from tests.workshop.bench.processes import knows_children
 from wasmguard import link
 from wasmguard.workshop.bench import echo
 
@@ -64,6 +65,7 @@ def test_whoever_asked_half_a_question_does_not_stop_the_next(tmp_path):
         assert link.ask(path, link.EVENT, b"\0\0\0\0", seconds=30)[1] == b"{}\n"
 
 
+@knows_children
 def test_it_ends_when_whoever_started_it_is_gone(tmp_path):
     program = """
         import os, sys

@@ -2,10 +2,10 @@
 
 import json
 import os
-import sys
 
 import pytest
 
+from tests.workshop.bench.processes import knows_children
 from tests.workshop.trying import asks
 from wasmguard import guard as guards
 from wasmguard.errors import HostError
@@ -80,7 +80,7 @@ def is_running(pid):
     return True
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@knows_children
 def test_nothing_runs_after_something_went_wrong(bundled):
     with opened((str(bundled("pass")),), None, "") as bench:
         before = children()

@@ -67,8 +67,6 @@ def test_ours_are_named_among_others_and_the_fastest_comes_first():
     assert len(widths(drawn, "mark")) == 1
 
 
-def test_our_places_among_the_others_are_ours():
-    assert bars.ours(row("wasmguard, cell", 1.0, "ours"))
-    assert not bars.ours(row("wasmtime-py", 1.0, "peer"))
+def test_our_places_among_the_others_look_like_ours():
     drawn = bars.peers([row("wasmguard, cell", 9.0, "ours"), row("wasmtime-py", 9.0, "peer")])
     assert len(widths(drawn, "mark")) == len(widths(drawn, "others")) == 1

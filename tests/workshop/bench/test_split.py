@@ -16,8 +16,9 @@ from wasmguard.plan import cells as cells_of
 from wasmguard.sandbox import watched
 from wasmguard.workshop.bench import split as module
 from wasmguard.workshop.bench.inside import Asked
-from wasmguard.workshop.bench.split import PARTS, Times, split, told
+from wasmguard.workshop.bench.split import Times, split, told
 from wasmguard.workshop.bench.subjects import opened
+from wasmguard.workshop.bench.variant import PARTS
 
 FIRST_FIVE = PARTS[:5]
 

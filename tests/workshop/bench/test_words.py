@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wasmguard.workshop.bench import words
+from wasmguard.workshop.bench.variant import CHAIN, OURS, PEER, POLICY
 
 SAMPLE = json.loads((Path(__file__).parent / "sample.json").read_text(encoding="utf-8"))
 
@@ -103,6 +104,17 @@ def test_ratios_have_two_digits(number, said):
 
 def test_names_cannot_steer_a_terminal():
     assert words.name("a\x1b[31m\nb") == "a\ufffd[31m b"
+
+
+def test_many_names_are_counted():
+    evil = "b\x1b[31m"
+    assert words.listed(["a", evil]) == f"`a`, `{words.name(evil)}`"
+    assert words.listed(list("abcdefg")) == "`a`, `b`, `c`, `d`, `e` and 2 more"
+
+
+def test_our_places_among_the_others_are_ours():
+    assert all(words.ours({"kind": kind}) for kind in (CHAIN, POLICY, OURS))
+    assert not words.ours({"kind": PEER})
 
 
 def test_the_sentence_says_what_all_policies_cost_as_most_people_run_them(document):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.workshop.bench import page_figures as figures
+from wasmguard.workshop.bench import words
 from wasmguard.workshop.bench.svg import Plot, Row, Scale, bar, in_rows, line, listed, percent, tag
-from wasmguard.workshop.bench.variant import BESIDE, PARTS, PEER
+from wasmguard.workshop.bench.variant import BESIDE, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,11 +103,6 @@ def peers(rows: Sequence[dict[str, Any]]) -> str:
     return in_rows(_of_medians("peers", "Beside others, on the same events", ordered, scale), lines)
 
 
-def ours(row: Mapping[str, Any]) -> bool:
-    """Whether a row is wasmguard's: its own paths are, and its places among the others (`peers`)."""
-    return bool(row["kind"] != PEER)
-
-
 def peer_name(row: Mapping[str, Any]) -> str:
     """What a row is called among others: ours say whose they are."""
     return str(row["subject"]) if row["kind"] in BESIDE else f"wasmguard, {row['path']}: {row['subject']}"
@@ -121,7 +117,7 @@ def _of_medians(name: str, title: str, rows: Iterable[Mapping[str, Any]], scale:
 def _timed(row: Mapping[str, Any], name: str, scale: Scale, floor: Mapping[str, Any] | None) -> Row:
     """A bar to the median; hatched as far as its floor reaches, outlined if it is not ours; its interval as a line."""
     median = scale.place(row["median"])
-    marks = [bar(0, median, 0, THICK, class_="mark" if ours(row) else "others")]
+    marks = [bar(0, median, 0, THICK, class_="mark" if words.ours(row) else "others")]
     figure = figures.time(row["median"])
     if floor is not None:
         end = min(median, scale.place(floor["median"]))

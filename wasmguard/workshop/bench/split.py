@@ -34,6 +34,7 @@ from wasmguard.sandbox.watched import WatchedCells
 from wasmguard.value import Value
 from wasmguard.workshop.bench.exact import TIME, begin_anew
 from wasmguard.workshop.bench.inside import Asked
+from wasmguard.workshop.bench.variant import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
     Round = tuple[Event, bytes | None]  # what a policy is asked about, and what it remembers then
 
-PARTS = ("encode", "instantiate", "evaluate", "decode", "gate", "carry")
 LEAST = 3  # passes, however long they take
 PATIENCE = 3  # times the seconds, after which even those are cut short
 

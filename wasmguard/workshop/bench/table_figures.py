@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wasmguard.workshop.bench import words
 from wasmguard.workshop.bench.bars import bar, distribution, parted
 from wasmguard.workshop.bench.table_paper import Column
-from wasmguard.workshop.bench.variant import CELL, CHAIN, FLOOR, LIBRARY, OURS, PEER, POLICY
+from wasmguard.workshop.bench.variant import BESIDE, CELL, CHAIN, FLOOR, LIBRARY, PARTS, POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 FEW = 3  # as many policies are listed where a table is a detail; of more, their mean, or the chain
 NAMES = 16  # columns of a policy's name on a narrow terminal
 INSIDE = {CELL: "a jailed process", LIBRARY: "the same process"}
-PARTS = {"encode": "e", "instantiate": "i", "evaluate": "v", "decode": "d", "gate": "g", "carry": "c"}
+LETTERS = "eivdgc"  # of `PARTS`, in their order
 COLOURS = ("cyan", "blue", "green", "cyan", "yellow", "magenta")
 STYLES = {FLOOR: "dim", CHAIN: "bold"}
 MOST_SIZES = 6
 WIDE = 110  # columns of a terminal that has room for remarks
 OUTSIDE = "from outside"
-OTHERS = (PEER, OURS)
 
 
 def times(paper: Paper, document: dict[str, Any]) -> None:
@@ -91,7 +90,7 @@ def by_size(paper: Paper, document: dict[str, Any]) -> None:
     listed, places, rows = found
     places = places[-MOST_SIZES:]
     path = next((path for path in INSIDE if any(row["path"] == path for row in rows)), rows[0]["path"])
-    rows = [row for row in rows if row["path"] == path and row["kind"] not in OTHERS]
+    rows = [row for row in rows if row["path"] == path and row["kind"] not in BESIDE]
     rows.sort(key=lambda row: (FLOOR, POLICY, CHAIN).index(row["kind"]))
     if len([row for row in rows if row["kind"] == POLICY]) > FEW:
         rows = [row for row in rows if row["kind"] in (FLOOR, CHAIN)]
@@ -134,10 +133,10 @@ def paths(paper: Paper, document: dict[str, Any]) -> None:
 
 def others(paper: Paper, document: dict[str, Any]) -> None:
     """What is not ours, and all of ours, the fastest first."""
-    peers = [row for row in document["rows"] if row["kind"] in OTHERS]
+    peers = [row for row in document["rows"] if row["kind"] in BESIDE]
     if not peers:
         return
-    ours = [] if any(_is_ours(row) for row in peers) else [*_whole(document), *_outside(document)]
+    ours = [] if any(words.ours(row) for row in peers) else [*_whole(document), *_outside(document)]
     rows = sorted([*peers, *ours], key=lambda row: float(row["median"]))
     least, most = _scale(rows)
     paper.title("Compared with others, on the same events", f"{words.within(least, most)}, log")
@@ -145,12 +144,8 @@ def others(paper: Paper, document: dict[str, Any]) -> None:
     columns += [Column("", 23, left=True)]
     if paper.width >= WIDE:
         columns += [Column("what", paper.width - 80, left=True)]
-    lines = [("bold" if _is_ours(row) else "", _other(paper, row, least, most)[: len(columns)]) for row in rows]
+    lines = [("bold" if words.ours(row) else "", _other(paper, row, least, most)[: len(columns)]) for row in rows]
     paper.table(columns, lines)
-
-
-def _is_ours(row: Row) -> bool:
-    return bool(row["kind"] != PEER)
 
 
 def _times(paper: Paper, rows: Sequence[Row], about: str, named: Any) -> None:
@@ -197,7 +192,7 @@ def _figure(row: Row, key: str, size: float) -> str:
     if row["n"] < words.AT_LEAST.get(key, 0):
         return "-"
     if row[key] / size < 9_999.5:
-        return words.plain(row[key] / size)
+        return words.digits(row[key] / size)
     return words.time(row[key], 2).replace(" ", "")
 
 
@@ -211,7 +206,7 @@ def _spread(row: Row) -> str:
 
 
 def _outside(document: dict[str, Any]) -> list[Row]:
-    return [row for row in document["rows"] if row["path"] not in INSIDE and row["kind"] not in (FLOOR, *OTHERS)]
+    return [row for row in document["rows"] if row["path"] not in INSIDE and row["kind"] not in (FLOOR, *BESIDE)]
 
 
 def _whole(document: dict[str, Any]) -> Iterator[Row]:
@@ -254,9 +249,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _split(paper: Paper, split: dict[str, float | None], drawing: Column) -> Iterator[Cell]:
     for part in PARTS:
         value = split[part]
-        yield "-" if value is None else words.plain(value)
+        yield "-" if value is None else words.digits(value)
     shares = parted([max(0.0, split[part] or 0.0) for part in PARTS], drawing.width - 1)
-    drawn = zip(PARTS.values(), shares, COLOURS, strict=True)
+    drawn = zip(LETTERS, shares, COLOURS, strict=True)
     yield [(letter * count, f"reverse {colour}") for letter, count, colour in drawn]
 
 
@@ -279,13 +274,13 @@ def _beside(row: Row, floor: Row | None) -> list[str]:
     if floor is None:
         return [*own, "-", "-", "-", "-"]
     ours = row["median"] - floor["median"]
-    ratio = f"{words.plain(row['median'] / floor['median'], 2)} x" if floor["median"] else "-"
+    ratio = f"{words.digits(row['median'] / floor['median'], 2)} x" if floor["median"] else "-"
     return [*own, words.name(floor["subject"]), words.time(floor["median"], 2), ratio, words.time(ours, 2)]
 
 
 def _other(paper: Paper, row: Row, least: float, most: float) -> list[Cell]:
     drawn = distribution(row["histogram"], least, most, 22, simple=paper.simple)
-    who = row["subject"] if row["kind"] in OTHERS else f"wasmguard: {_way(row)}"
+    who = row["subject"] if row["kind"] in BESIDE else f"wasmguard: {_way(row)}"
     figures = [words.time(row["min"]), words.time(row["median"]), words.percentile(row)]
     return [words.name(who), *figures, [(drawn, "cyan")], words.name(row["about"])]
 

@@ -147,7 +147,7 @@ def _tried(shown: str, cases: Sequence[dict[str, Any]]) -> tuple[str, list[Cell]
     """A line for one input: who took longest of its time."""
     worst = max(cases, key=lambda one: float(one["milliseconds"]) / (one["bound"] or 1))
     ok = all(one["ok"] for one in cases)
-    figures = [words.plain(worst[key], 2) for key in ("milliseconds", "bound")]
+    figures = [words.digits(worst[key], 2) for key in ("milliseconds", "bound")]
     cells = [words.name(shown), words.payload(worst["bytes"]), *figures, words.name(worst["policy"])]
     return ("" if ok else "red", [*cells, "ok" if ok else "FAILED"])
 

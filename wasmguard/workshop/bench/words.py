@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wasmguard.text import one_line
-from wasmguard.workshop.bench.variant import CELL, CHAIN, DAEMON, HTTP, LIBRARY, NATIVE, POLICY, SERVE
+from wasmguard.workshop.bench.variant import CELL, CHAIN, DAEMON, HTTP, LIBRARY, NATIVE, PEER, POLICY, SERVE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 TIMES = ((1_000_000.0, "s"), (1_000.0, "ms"), (1.0, "us"))
@@ -29,12 +30,12 @@ ROUND_TRIP = "round trip"  # of the daemon, without the process that asks it
 NAME = 100  # characters of a name that are shown at the most
 
 
-def time(us: float, digits: int = 3) -> str:
-    """A time in the unit that suits it: `88 ns`, `0.82 us`, `181 us`, `1.18 ms`, `24.8 s`; *digits* at the least."""
+def time(us: float, count: int = 3) -> str:
+    """A time in the unit that suits it: `88 ns`, `0.82 us`, `181 us`, `1.18 ms`, `24.8 s`; with *count* digits."""
     if 0 < abs(us) < 0.0995:
         return f"{us * 1_000:.0f} ns"
     size, unit = next((pair for pair in TIMES if abs(us) >= 0.9995 * pair[0]), TIMES[-1])
-    return f"{plain(us / size, digits)} {unit}"
+    return f"{digits(us / size, count)} {unit}"
 
 
 def within(low: float, high: float) -> str:
@@ -49,12 +50,12 @@ def percentile(row: dict[str, Any], key: str = "p99") -> str:
     return time(row[key]) if row["n"] >= AT_LEAST[key] else "-"
 
 
-def plain(number: float, digits: int = 3) -> str:
-    """A number with *digits* digits, and all of those before the point: `0.82`, `24.8`, `640`, `12,345`."""
+def digits(number: float, count: int = 3) -> str:
+    """A number with *count* digits, and all of those before the point: `0.82`, `24.8`, `640`, `12,345`."""
     if not number:
         return "0"
-    before = len(str(int(round(abs(number), digits - 1))))  # 9.996 is said like 10
-    return f"{number:,.{max(0, digits - before)}f}"
+    before = len(str(int(round(abs(number), count - 1))))  # 9.996 is said like 10
+    return f"{number:,.{max(0, count - before)}f}"
 
 
 def size(number: int) -> str:
@@ -74,7 +75,7 @@ def fuel(number: float | None) -> str:
         return "-"
     if number < 1_000_000:
         return f"{number:,.0f}"
-    said = plain(number / 1_000_000)
+    said = digits(number / 1_000_000)
     return f"{said.rstrip('0').rstrip('.') if '.' in said else said} M"
 
 
@@ -93,12 +94,23 @@ def change(part: float) -> str:
 
 def ratio(number: float) -> str:
     """How many times as much something is: `1.6 x`, `0.25 x`, `37 x`."""
-    return f"{plain(number, 2 if number >= 0.995 else 3)} x"
+    return f"{digits(number, 2 if number >= 0.995 else 3)} x"
 
 
 def name(text: str, cap: int = NAME) -> str:
     """A name that somebody else chose, on one line and without characters that steer a terminal."""
     return one_line(text, cap)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names that somebody else chose, the first five of them: "`a`, `b`", and how many more there are."""
+    shown = ", ".join(f"`{name(one, 64)}`" for one in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def ours(row: Mapping[str, Any]) -> bool:
+    """Whether a row is wasmguard's: its own paths are, and its places among the others (`peers`)."""
+    return bool(row["kind"] != PEER)
 
 
 def headline(document: dict[str, Any]) -> dict[str, Any] | None:
@@ -167,6 +179,6 @@ def _whose(document: dict[str, Any], row: dict[str, Any]) -> str:
 def _in_units(number: int, units: tuple[tuple[int, str], ...]) -> str:
     for least, unit in units:
         if number >= least:
-            said = plain(number / least, 2)
+            said = digits(number / least, 2)
             return f"{said.removesuffix('.0')} {unit}"
     return f"{number} B"

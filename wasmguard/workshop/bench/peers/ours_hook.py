@@ -1,8 +1,5 @@
 """The small guard as a policy of ours behind a hook: the commands that `wasmguard install` writes, with a daemon of
 this run, and what becomes of them without one. From spawn to exit, like every hook here.
-
-As in `outside` (rule 1), one that shall ask the daemon is given a configuration that is not there: it would decide by
-itself in silence otherwise.
 """
 
 from __future__ import annotations
@@ -14,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from wasmguard.own_home import home_in
 from wasmguard.workshop import hook_command
-from wasmguard.workshop.bench import running
-from wasmguard.workshop.bench.outside import sockets_in
+from wasmguard.workshop.bench import daemon
+from wasmguard.workshop.bench.hook_line import HookLine, sockets_in
 from wasmguard.workshop.bench.peers.ours import locked
 from wasmguard.workshop.bench.peers.peer import Ask, Peer
 from wasmguard.workshop.bench.peers.spawn import asks, environment
@@ -28,32 +25,20 @@ if TYPE_CHECKING:
 def alone(folder: str) -> Iterator[Ask]:
     """See `Peer.start`: a hook that decides by itself."""
     with home_in(folder):
-        config = locked(folder)
-        _, client, arguments = _parts(config)
-    yield asks((*client, os.path.join(folder, "nobody"), *arguments), folder)
+        line = HookLine.installed(locked(folder))
+    yield asks(line.alone(folder), folder)
 
 
 @contextmanager
 def asking(folder: str, *, native: bool) -> Iterator[Ask]:
     """See `Peer.start`: a hook that asks a daemon, by the client in C or that in Python."""
     with home_in(folder):
-        config = locked(folder)
-        by_native, client, arguments = _parts(config)
+        line = HookLine.installed(locked(folder))
     with (
         sockets_in(folder) as sockets,
-        running.daemon(client[0], arguments, environment(folder), sockets) as daemon,
+        daemon.running(line.interpreter[0], line.arguments, environment(folder), sockets) as asked,
     ):
-        nowhere = [f"{word}.not-there" if word == config else word for word in arguments]
-        line = (*client, daemon.socket, *nowhere)
-        yield asks((*by_native, daemon.socket, *line) if native else line, folder)
-
-
-def _parts(config: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The command of a hook in parts: the client in C if there is one, that in Python, and what it is given behind the
-    name of a socket."""
-    line = hook_command.command(config)
-    at = line.index(hook_command.STEP)
-    return line[: at - 4][:1], line[at - 4 : at + 2], line[at + 3 :]
+        yield asks(line.asking(asked.socket, native=native), folder)
 
 
 def _no_fork() -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wasmguard.errors import HostError
 from wasmguard.text import one_line
 from wasmguard.workshop.bench.peers.peer import PATIENCE, Ask
-from wasmguard.workshop.bench.running import spawned
+from wasmguard.workshop.bench.spawning import spawned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,38 +1,30 @@
-"""Processes that are measured, and the daemon that answers them.
+"""Processes that are measured.
 
 1. A process is run as an agent runs a hook: three pipes, the event written while the output is read, so that 5 MB on
    either side stop nobody. Its time is from the spawn until its output has ended *and* it is gone
    (`posix_spawn`: what `subprocess` adds in Python would be a tenth of `/bin/true`).
 2. Every wait is bounded. What is left after it, or after Ctrl-C, is ended: asked to first, for a hook has a child.
-3. The daemon is this run's own, with a socket and a port of its own. It gets its end from us; if this process is
-   killed, from its leash, which takes away the lock without which a daemon ends (`serve.daemon`, rule 3).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from wasmguard import link
 from wasmguard.errors import HostError
 from wasmguard.text import one_line
 from wasmguard.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 MOST = 60.0  # seconds for anything that is waited for
 TERM = 3.0  # seconds in which a process that was asked to ends; a hook takes 2 to refuse (`serve/client.py`)
-DRAIN = 15.0  # seconds for the daemon, which gives its workers 10
 PIECE = 1 << 16  # bytes: what fits into a pipe
-LEASH = "import os,sys,signal;signal.signal(signal.SIGINT,signal.SIG_IGN);os.read(0,1) or os.unlink(sys.argv[1])"
 
 
 class Ended(Value):
@@ -42,15 +34,6 @@ class Ended(Value):
     """Its exit code; minus the signal that ended it."""
     out: bytes
     err: bytes
-
-
-class Daemon(Value):
-    """A daemon that answers."""
-
-    pid: int
-    socket: str
-    http: str
-    """`HOST:PORT`."""
 
 
 def spawned(words: Sequence[str], environ: Mapping[str, str], raw: bytes, seconds: float = MOST) -> Ended:
@@ -75,28 +58,6 @@ def spawned(words: Sequence[str], environ: Mapping[str, str], raw: bytes, second
         raise HostError(f"`{_shown(words)}` cannot be run: {(error.strerror or 'no reason').lower()}") from None
     finally:
         talk.close()
-
-
-@contextmanager
-def daemon(python: str, arguments: Sequence[str], environ: Mapping[str, str], folder: str) -> Iterator[Daemon]:
-    """A daemon under *arguments* (configuration and folders, as a hook's) with a socket in the private *folder* and a
-    port that is free; it has ended when this ends.
-
-    Raises:
-        HostError: if it does not answer, with what it said.
-    """
-    path, log = os.path.join(folder, "daemon"), os.path.join(folder, "daemon.log")
-    command = [python, "-I", "-m", "wasmguard", "serve", "--daemon", *arguments]
-    command += ["--socket", path, "--http", "127.0.0.1:0"]
-    with open(log, "wb") as said:
-        process = subprocess.Popen(
-            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
-        )
-    try:
-        with _leashed(f"{path}.lock"):
-            yield _up(process, path, log)
-    finally:
-        _end(process)
 
 
 def _followed(pid: int, talk: _Talk, raw: bytes, seconds: float) -> Ended:
@@ -217,62 +178,6 @@ def _ended(pid: int) -> None:
             os.waitpid(pid, 0)
             if not isinstance(error, TimeoutError):
                 raise
-
-
-def _up(process: subprocess.Popen[bytes], path: str, log: str) -> Daemon:
-    """The daemon *process*, as soon as it answers at *path*.
-
-    Raises:
-        HostError: if it does not.
-    """
-    until = monotonic() + MOST
-    while process.poll() is None and not os.path.lexists(path):
-        if monotonic() > until:
-            raise HostError(f"the daemon does not answer after {MOST:g} s{_told(log)}")
-        sleep(0.005)
-    if process.returncode is not None:
-        raise HostError(f"the daemon ended with {process.returncode} before it answered{_told(log)}")
-    said = json.loads(link.ask(path, link.STATUS, seconds=MOST)[1])
-    return Daemon(pid=process.pid, socket=path, http=said["http"])
-
-
-def _told(log: str) -> str:
-    """What the daemon wrote, for the end of a message."""
-    with open(log, encoding="utf-8", errors="replace") as file:
-        said = " ".join(file.read(1 << 16).split())
-    return f": {one_line(said, 400)}" if said else ": it wrote nothing"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the daemon *process*, whose workers and cells end with it."""
-    process.terminate()
-    try:
-        process.wait(DRAIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    except BaseException:  # a second Ctrl-C
-        process.kill()
-        process.wait()
-        raise
-
-
-@contextmanager
-def _leashed(lock: str) -> Iterator[None]:
-    """Rule 3: when this process is gone, so is the file *lock*."""
-    leash = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", LEASH, lock],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        leash.kill()
-        leash.wait()
-        if leash.stdin:
-            leash.stdin.close()
 
 
 def _shown(words: Sequence[str]) -> str:
