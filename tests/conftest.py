@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def assembled():
         return bytes(wasmtime.wat2wasm((GUESTS / f"{name}.wat").read_text(encoding="utf-8")))
 
     return assemble
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Ctrl-C interrupts, also where these tests are a job in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ Everything lives in a temporary folder, and nothing is left behind.
 from __future__ import annotations
 
 import os
-import tempfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -22,6 +21,7 @@ from wasmguard.hostile.proving import Ground, busy, refusal, refusal_flaw, tool_
 from wasmguard.hostile.suite import GROUPS
 from wasmguard.own_home import home_in
 from wasmguard.value import Value
+from wasmguard.workshop.undisturbed import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ def selftest() -> Iterator[tuple[str, str]]:
     begun = perf_counter()
     yield "title", f"{'group':<12}{'cases':>7}{'held':>7}{'slowest answer':>17}{'slowest refusal':>18}"
     rows = []
-    with tempfile.TemporaryDirectory(prefix="wasmguard-selftest-") as folder, home_in(folder):
+    with passing_folder("wasmguard-selftest-") as folder, home_in(folder):
         for row in _rows(folder):
             rows.append(row)
             yield "deny" if row.flaws else "plain", _line(row)

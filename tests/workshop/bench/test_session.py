@@ -13,8 +13,8 @@ from wasmguard.errors import UsageError
 from wasmguard.workshop.bench import baseline, peers, session
 from wasmguard.workshop.bench.schema import schema
 from wasmguard.workshop.bench.session import Wanted, in_order, run
-from wasmguard.workshop.bench.subjects import _folder
 from wasmguard.workshop.bench.variant import LIBRARY, OURS, PEER, Variant
+from wasmguard.workshop.undisturbed import passing_folder
 
 SILENT = SimpleNamespace(phase=lambda _words: None, share=lambda _done: None)
 SHORT = Wanted(subjects=("builtin:tool-gate",), paths=(LIBRARY,), seconds=0.2)
@@ -38,7 +38,7 @@ def test_a_signal_closes_what_is_open_and_its_number_is_the_exit_code(number):
     closed = []
 
     def run():
-        with in_order(), _folder() as folder:
+        with in_order(), passing_folder("x-") as folder:
             try:
                 signal.raise_signal(number)
             finally:
@@ -73,23 +73,6 @@ def test_in_another_thread_signals_are_left_as_they_are():
     thread.start()
     thread.join(10)
     assert seen == [signal.SIG_DFL]
-
-
-def test_ctrl_c_while_the_folder_goes_waits_until_it_is_gone(monkeypatch):
-    from wasmguard.workshop.bench import subjects
-
-    gone = []
-    remove = subjects.shutil.rmtree
-
-    def interrupted(path, **given):
-        os.kill(os.getpid(), signal.SIGINT)
-        remove(path, **given)
-        gone.append(not os.path.lexists(path))
-
-    monkeypatch.setattr(subjects.shutil, "rmtree", interrupted)
-    with pytest.raises(KeyboardInterrupt), _folder():
-        pass
-    assert gone == [True]
 
 
 @pytest.fixture

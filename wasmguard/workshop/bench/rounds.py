@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from wasmguard.text import one_line
 from wasmguard.workshop.bench import noise
 from wasmguard.workshop.bench.series import SECOND, Series
-from wasmguard.workshop.bench.undisturbed import undisturbed
 from wasmguard.workshop.bench.variant import PEER
+from wasmguard.workshop.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

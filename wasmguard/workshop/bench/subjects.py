@@ -11,10 +11,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import plan
@@ -27,8 +24,8 @@ from wasmguard.own_home import home_in
 from wasmguard.sandbox.assemble import assembled
 from wasmguard.value import Value
 from wasmguard.workshop.bench.chosen import chosen
-from wasmguard.workshop.bench.undisturbed import undisturbed
 from wasmguard.workshop.trial import spelled
+from wasmguard.workshop.undisturbed import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +40,6 @@ NULL_TEXT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "null.wat")
 TOML = ".toml"
 ENGINE = {"memory": "reservation", "stack": "stack", "table_elements": "table_elements"}
 """What the limits of policies say about their engine, see `wasmguard.sandbox.engine.Setup`."""
-GOING = 5  # times that the folder is removed, if somebody still writes into it
 ELSEWHERE = ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
 """What also says where files of the owner are: a configuration, and the socket of a daemon."""
 
@@ -95,25 +91,10 @@ def opened(subjects: Sequence[str], config: str | None, profile: str) -> Iterato
         WasmguardError: if `wasmguard lock` would refuse it.
     """
     wanted = chosen(subjects, config, profile)
-    with _folder() as folder, home_in(folder):
+    with passing_folder("wgb-") as folder, home_in(folder):  # short: a socket's path has 107 bytes
         os.environ.update(dict.fromkeys(ELSEWHERE, folder))
         os.environ.pop("WASMGUARD_CONFIG", None)
         yield _made(wanted, folder)
-
-
-@contextmanager
-def _folder() -> Iterator[str]:
-    """A private folder, which is gone afterwards, whatever signals come while it goes."""
-    made = tempfile.mkdtemp(prefix="wgb-")  # short: a socket's path has 107 bytes
-    try:
-        yield made
-    finally:
-        with undisturbed():
-            for _ in range(GOING):
-                shutil.rmtree(made, ignore_errors=True)
-                if not os.path.lexists(made):
-                    break
-                sleep(0.1)  # a hook that was ended may have written one last file
 
 
 def forgotten(locked: Plan) -> Callable[[], None] | None:

@@ -6,15 +6,20 @@ handled here all the same. There are others: the clocks of the cells.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 import threading
 from contextlib import contextmanager
+from time import sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+TRIES = 20  # times that a folder is taken away, with a tenth of a second between them
 
 
 @contextmanager
@@ -36,3 +41,18 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+@contextmanager
+def passing_folder(prefix: str) -> Iterator[str]:
+    """A private folder, which is gone afterwards, whatever signals come while it goes."""
+    made = tempfile.mkdtemp(prefix=prefix)
+    try:
+        yield made
+    finally:
+        with undisturbed():
+            for _ in range(TRIES):
+                shutil.rmtree(made, ignore_errors=True)
+                if not os.path.lexists(made):
+                    break
+                sleep(0.1)  # a process that was ended may have written one last file

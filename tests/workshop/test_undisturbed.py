@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from wasmguard.workshop.bench.undisturbed import undisturbed
+from wasmguard.workshop import undisturbed as undisturbed_module
+from wasmguard.workshop.undisturbed import passing_folder, undisturbed
 
 
 @pytest.fixture
@@ -51,3 +52,33 @@ def test_in_another_thread_nothing_is_changed():
     thread.start()
     thread.join(10)
     assert seen == [before]
+
+
+def test_ctrl_c_while_the_folder_goes_waits_until_it_is_gone(monkeypatch):
+    gone = []
+    remove = undisturbed_module.shutil.rmtree
+
+    def interrupted(path, **given):
+        os.kill(os.getpid(), signal.SIGINT)
+        remove(path, **given)
+        gone.append(not os.path.lexists(path))
+
+    monkeypatch.setattr(undisturbed_module.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), passing_folder("x-"):
+        pass
+    assert gone == [True]
+
+
+def test_a_folder_that_somebody_still_writes_into_goes_when_they_are_done(monkeypatch):
+    writes = iter([True, True])
+    remove = undisturbed_module.shutil.rmtree
+
+    def removed(path, **given):
+        remove(path, **given)
+        if next(writes, False):
+            os.makedirs(os.path.join(path, "late"))
+
+    monkeypatch.setattr(undisturbed_module.shutil, "rmtree", removed)
+    with passing_folder("x-") as folder:
+        pass
+    assert not os.path.lexists(folder)
