@@ -55,3 +55,21 @@ def configured(tmp_path, own_home, assembled):
         return path
 
     return write
+
+
+@pytest.fixture
+def never_here(monkeypatch):
+    """No guest may run in this process; what ran all the same."""
+    from wasmguard.sandbox import call, failure, opa_guest, opa_portable, portable, watched
+
+    ran = []
+
+    def run(self, *_, **__):
+        ran.append(type(self).__name__)
+        raise AssertionError(f"a guest ran here: {ran}")
+
+    for module in (call, failure, opa_guest, opa_portable, portable, watched):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and "run" in vars(kind):
+                monkeypatch.setattr(kind, "run", run)
+    return ran

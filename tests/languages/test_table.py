@@ -1,6 +1,7 @@
 """The table of languages in the documents says what the modules in `build/languages/` are."""
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -19,6 +20,9 @@ DOCUMENTS = ["README.md", "policies-src/README.md"]
 RATIOS = {"C++": 1.5, "Rust": 1.5, "Zig": 1.5, "AssemblyScript": 1.5, "Go": 12, "TypeScript": 60, "Python": 60}
 TITLE = {name: TITLES[f"build/languages/{name}"] for name in LANGUAGES} | {REFERENCE: TITLES[SHIPPED]}
 PAGE = 64  # KiB
+REBUILT = "WASMGUARD_LANGUAGES" in os.environ
+EXACT = [name for name in TITLE if not (REBUILT and name in ("typescript", "python"))]
+"""Those whose bytes are in the table: components differ from build to build."""
 
 
 def table(document):
@@ -49,7 +53,7 @@ def test_all_documents_show_the_same_table():
     assert all(other == first for other in others)
 
 
-@pytest.mark.parametrize("language", TITLE)
+@pytest.mark.parametrize("language", EXACT)
 def test_bytes_and_fuel_are_those_of_the_module(language):
     size, fuel = map(number, table(DOCUMENTS[0])[TITLE[language]][:2])
     answer, burned = guest(language).evaluate(asked(language))
@@ -57,7 +61,7 @@ def test_bytes_and_fuel_are_those_of_the_module(language):
     assert decode_answer(answer).rewrite is None
 
 
-@pytest.mark.parametrize("language", TITLE)
+@pytest.mark.parametrize("language", EXACT)
 def test_the_memory_is_the_least_with_which_it_answers(language):
     memory = number(table(DOCUMENTS[0])[TITLE[language]][2])
     guest(language, memory * 1024).evaluate(asked(language))

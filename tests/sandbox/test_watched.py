@@ -13,8 +13,10 @@ from wasmguard.sandbox import watched
 from wasmguard.sandbox.bindings import find
 from wasmguard.sandbox.cell import Cell
 from wasmguard.sandbox.engine import Setup
+from wasmguard.sandbox.isolation import THREAD
 from wasmguard.sandbox.spec import Spec
-from wasmguard.sandbox.watched import KINDS, WatchedCells
+from wasmguard.sandbox.watched import KINDS
+from wasmguard.sandbox.watching import WatchedCells
 
 SETUPS = {"core": Setup(), "component": Setup(kind="component", reservation=16 * MIB)}
 PATIENT = DEFAULT.replaced(clock=2_000, fuel=100_000)  # the clock is not exact
@@ -51,7 +53,8 @@ def watching(prepared, monkeypatch):
     def load(name, *, portable=False):
         monkeypatch.setenv("WASMGUARD_PORTABLE", "1" if portable else "0")
         spec, code = prepared(name) if isinstance(name, str) else natively(name, PATIENT)
-        cells = WatchedCells(find(), {kind: setup.as_dict() for kind, setup in SETUPS.items()}, slots=2, event=MIB)
+        setups = {kind: setup.as_dict() for kind, setup in SETUPS.items()}
+        cells = WatchedCells(find(), setups, slots=2, event=MIB, isolation=THREAD)
         return cells, cells.guest("it", spec, lambda: code)
 
     return load
@@ -171,9 +174,3 @@ def test_nobody_else_on_the_same_engine_is_watched(watching, prepared):
     assert plain._engine is guest._engine
     assert plain._library is plain._engine.functions
     assert type(plain._library) is type(guest._library).__base__
-
-
-def test_loading_is_timed_anew_each_time_and_changes_nothing(watching):
-    cells, guest = watching("pass")
-    assert [taken > 0 for taken in cells.load_times(3)] == [True] * 3
-    assert cells.watched == [guest]

@@ -1,7 +1,8 @@
 """Guests that are watched while they are asked: how long the parts of an evaluation take, and how much memory it needs.
 
 For measuring only. What everybody else runs knows nothing of it: a watched guest is the same guest, of the same class,
-which also looks at the clock between its steps.
+which also looks at the clock between its steps. It runs in a cell of its own, which tells its parent what was seen:
+`sandbox.watching` is who asks, and who is told.
 
 1. An evaluation has two parts. `evaluate` goes from the guest's `alloc` (of a component: the call) until its answer is
    copied; `instantiate` is all the rest: store, limits, instance, exports, `_initialize`, and the teardown.
@@ -9,11 +10,13 @@ which also looks at the clock between its steps.
    and this one in which proportion it is spent.
 3. A linear memory never shrinks: its size after the answer is the most that the evaluation had. How much a component
    has cannot be seen; what it needs is found by trying (`least_memory`).
+4. A cell says it as `FIGURES` bytes before the answer, or, as hexadecimal digits, before the text of a failure. Both
+   are its own words: whoever took it over says what he likes, within the bounds that the parent holds them to.
 """
 
 from __future__ import annotations
 
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.guest import abi
@@ -21,8 +24,7 @@ from wasmguard.limits import KIB
 from wasmguard.sandbox import bindings as c
 from wasmguard.sandbox.call import IN_ALLOC, CoreGuest
 from wasmguard.sandbox.cell import Cell
-from wasmguard.sandbox.failure import Failed, Runs
-from wasmguard.sandbox.isolation import THREAD, Cells
+from wasmguard.sandbox.failure import NOT_AT_ONCE, TEXT, Failed, Runs
 from wasmguard.sandbox.opa_guest import OpaGuest
 from wasmguard.sandbox.opa_portable import PortableOpaGuest
 from wasmguard.sandbox.portable import IN_COMPONENT, ComponentGuest, PortableCoreGuest
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wasmguard.sandbox.bindings import Library
-    from wasmguard.sandbox.isolation import Code
     from wasmguard.sandbox.spec import Spec
 
 PAGE = 64 * KIB  # bytes: a memory grows by whole ones
+NUMBER = 8  # bytes of a figure
+FIGURES = 3 * NUMBER  # bytes of rule 4: instantiate, evaluate, memory
+NO_MEMORY = 2**64 - 1  # none was seen
 
 
 class Seen(Value):
@@ -50,6 +54,8 @@ class Seen(Value):
     """None if nobody could measure it: the clock ended it."""
     memory: int | None = None
     """Bytes of its linear memory at the end; None for a component, and where it never came to its first call."""
+    carry: int = 0
+    """Nanoseconds that it took longer for who asked a cell in another process."""
 
     @property
     def nanoseconds(self) -> int:
@@ -203,10 +209,17 @@ KINDS: Mapping[type[Runs], type[Watched]] = {
 }
 
 
-class _WatchedCell(Cell):
+class WatchedCell(Cell):
     """A cell whose guests are watched."""
 
-    def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:
+    def load(self, spec: Spec, code: Sequence[bytes]) -> Watched:
+        """See `Cell.load`; who is told (`Watched.tell`) is to be set."""
+        guest = self._plain(spec, code)
+        if not isinstance(guest, Watched):
+            raise TypeError(f"{type(guest).__name__} cannot be watched")
+        return guest
+
+    def _plain(self, spec: Spec, code: Sequence[bytes]) -> Runs:
         if spec.kind == "component":
             return _Component(self._engine(spec.kind), code[0], spec.limits, spec.answer)
         return super().load(spec, code)
@@ -216,37 +229,68 @@ class _WatchedCell(Cell):
         return KINDS[plain] if isinstance(plain, type) else plain
 
 
-class WatchedCells(Cells):
-    """Cells in this process whose guests are watched: for a guard that is measured."""
+class _Telling(Runs):
+    """A watched guest that tells what was seen together with what it says: rule 4."""
 
-    def __init__(self, library: str, setups: Mapping[str, Mapping[str, Any]], *, slots: int, event: int) -> None:
-        """As `Cells`, with the isolation `thread`."""
-        super().__init__(library, setups, slots=slots, event=event, isolation=THREAD)
-        self.seen: list[Seen] = []
-        """What was seen of each evaluation, oldest first. Whoever reads it clears it."""
-        self.watched: list[Watched] = []
-        """The guests, in the order in which they were loaded."""
-        self._sources: list[tuple[Spec, tuple[bytes, ...]]] = []
+    def __init__(self, guest: Watched, spec: Spec) -> None:
+        super().__init__(spec.limits, spec.answer)
+        self._guest, self._figures = guest, b""
+        guest.tell = self._heard
 
-    def load_times(self, times: int) -> list[float]:
-        """Seconds that it takes to load the guests, as often as *times*: from verified code to what can be asked."""
-        return [self._load_time() for _ in range(times)]
+    def warm(self) -> None:
+        """See `Runs.warm`."""
+        self._guest.warm()
 
-    def _load_time(self) -> float:
-        cell = Cell(self._library, self._made_setups(), self._slots, portable=self._portable)
-        begun = perf_counter()
-        guests = [cell.load(spec, code) for spec, code in self._sources]
-        taken = perf_counter() - begun
-        del guests  # what they hold is let go of outside the time
-        return taken
+    def run(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
+        """See `Runs.run`; never at once."""
+        if at_once:
+            raise Failed(NOT_AT_ONCE)
+        try:
+            answer, fuel = self._guest.run(request)
+        except Failed as failed:
+            *numbers, text = failed.failure
+            room = 4 * TEXT - 2 * FIGURES  # bytes of a text that is of the rarest characters
+            text = text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore")
+            failed.failure = (*numbers, self._figures.hex() + text)  # type: ignore[assignment]  # three numbers
+            raise
+        return self._figures + answer, fuel
 
-    def _loaded(self, spec: Spec, code: Code) -> Watched:
-        source = spec, code()
-        cell = _WatchedCell(self._library, self._made_setups(), self._slots, portable=self._portable)
-        guest = cell.load(*source)
-        if not isinstance(guest, Watched):
-            raise TypeError(f"{type(guest).__name__} cannot be watched")
-        guest.tell = self.seen.append
-        self._sources.append(source)
-        self.watched.append(guest)
-        return guest
+    def run_at_once(self, request: bytes) -> tuple[bytes, int]:
+        """See `Runs.run_at_once`."""
+        return self.run(request, at_once=True)
+
+    def _heard(self, seen: Seen) -> None:
+        self._figures = _figures(seen.instantiate, seen.evaluate, seen.memory)
+
+
+class _TellingLeast(_Telling):
+    """A watched guest that tells the least memory that it needs for an answer, and no times."""
+
+    def run(self, request: bytes, *, at_once: bool = False) -> tuple[bytes, int]:
+        """See `Runs.run`."""
+        said, fuel = super().run(request, at_once=at_once)
+        return _figures(0, 0, self._guest.least_memory(request)) + said[FIGURES:], fuel
+
+
+class _TellingCell(WatchedCell):
+    """A cell that tells what was seen of each evaluation."""
+
+    def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:  # type: ignore[override]  # it stands around a watched one
+        return _Telling(super().load(spec, code), spec)
+
+
+class _LeastCell(WatchedCell):
+    """A cell that tells the least memory for an answer."""
+
+    def load(self, spec: Spec, code: Sequence[bytes]) -> Runs:  # type: ignore[override]  # as above
+        return _TellingLeast(super().load(spec, code), spec)
+
+
+PARTS, LEAST = "parts", "least"
+TELLING: Mapping[str, type[Cell]] = {PARTS: _TellingCell, LEAST: _LeastCell}
+"""What a cell in a process of its own is, by what its load message says of `watched`."""
+
+
+def _figures(instantiate: int, evaluate: int, memory: int | None) -> bytes:
+    numbers = (instantiate, evaluate, NO_MEMORY if memory is None else memory)
+    return b"".join(number.to_bytes(NUMBER, "big") for number in numbers)

@@ -3,16 +3,20 @@
 import copy
 import json
 import os
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 import wasmtime
 
+from tests.sandbox.cells import children, lying
 from tests.workshop.trying import MANIFEST, asks
 from wasmguard.decision import Effect, Verdict, settle
 from wasmguard.errors import HostError
 from wasmguard.event import Event
 from wasmguard.limits import KIB
+from wasmguard.sandbox import process
+from wasmguard.sandbox.watched import Seen
 from wasmguard.workshop.bench import exact as module
 from wasmguard.workshop.bench.exact import Judged, exact
 from wasmguard.workshop.bench.schema import schema
@@ -78,6 +82,38 @@ def benched(tmp_path_factory, assembled):
 def entries(benched):
     """The entry of each policy about `EVENTS`."""
     return {name: exact(target, EVENTS) for name, target in benched.items()}
+
+
+def test_no_guest_runs_in_the_process_that_looks_and_no_cell_is_left(benched, entries, never_here):
+    before = children()
+    for name in ("path-redirect", "component_counter", "unreachable", "remembers"):
+        assert exact(benched[name], EVENTS)["decisions"] == entries[name]["decisions"]
+        assert children() <= before
+    assert not never_here
+
+
+def test_where_there_are_no_processes_fuel_and_memory_are_the_same(benched, entries, monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    for name in ("path-redirect", "component_counter", "unreachable"):
+        here, there = exact(benched[name], EVENTS), entries[name]
+        assert (here["fuel"], here["memory"], here["answers"]) == (there["fuel"], there["memory"], there["answers"])
+
+
+def test_a_guest_whose_cells_die_has_no_fuel_and_no_memory(benched, monkeypatch):
+    monkeypatch.setattr(process, "_spawned", lambda **_: lying("ready(); asked(); os._exit(1)"))
+    entry = exact(benched["deny"], [BASH] * 5)
+    assert (entry["fuel"]["events"], entry["memory"], entry["effects"]["fault"]) == ([None] * 5, None, 5)
+
+
+def test_a_time_that_cannot_be_taken_again_counts_as_it_was_taken():
+    """After three deaths in a row no cell is asked any more."""
+    told = []
+    dies = SimpleNamespace(seen=told, watched=[SimpleNamespace(evaluate=lambda _: None)])
+    seen = Seen(request=b"x", instantiate=3, evaluate=4)
+    one = Judged(event=None, decision=None, verdicts=(), seen=(seen,))
+    assert module._slowest([one], dies) == 7
+    dies.watched[0].evaluate = lambda _: told.append(seen.replaced(evaluate=6))
+    assert module._slowest([one], dies) == 9
 
 
 def test_an_entry_is_what_the_schema_of_the_document_says(entries):

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from wasmguard.errors import UsageError
+from wasmguard.sandbox.call import CoreGuest
 from wasmguard.workshop.bench import baseline, peers, session
 from wasmguard.workshop.bench.schema import schema
 from wasmguard.workshop.bench.session import Wanted, in_order, run
@@ -29,6 +30,22 @@ def usual():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def test_by_default_nothing_but_the_null_policy_runs_in_this_process(monkeypatch):
+    """It says what measuring costs; whoever wrote the others may be anybody."""
+    ran, run_it = [], CoreGuest.run
+
+    def noted(guest, *given, **named):
+        ran.append(guest)
+        return run_it(guest, *given, **named)
+
+    monkeypatch.setattr(CoreGuest, "run", noted)
+    document = run(Wanted(subjects=("builtin:tool-gate",), seconds=0.2), SILENT)
+    assert document["complete"]
+    assert document["policies"][0]["split"]["carry"] > 0
+    assert len({id(guest) for guest in ran}) == 1
+    assert document["measuring"]
 
 
 @signalled

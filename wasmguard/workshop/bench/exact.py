@@ -1,7 +1,8 @@
 """What a policy costs without any noise: fuel, memory, sizes, and how much of its limits that is.
 
-1. Fuel is burned in the guard's own decision, in this process, with an event whose time is always the same. What a
-   policy remembers begins empty, and the events come in their order.
+1. Fuel is burned in the guard's own decision, in a jailed process, with an event whose time is always the same. What a
+   policy remembers begins empty, and the events come in their order. In this process nothing of a policy runs, unless
+   the system has no others.
 2. Everything is decided twice. Fuel that is not the same both times is an error: then nothing of this means anything.
 3. The clock ends nobody here: only its share of the limit is told. So fuel does not depend on how busy the machine is.
 4. Fuel of an event is that of its whole decision: a policy that rewrites is asked again. Shares of a limit are those of
@@ -22,7 +23,7 @@ from wasmguard.errors import GuestFault, HostError
 from wasmguard.guard import SLOTS
 from wasmguard.limits import HARD_MAX
 from wasmguard.plan import guest as guest_of
-from wasmguard.sandbox.watched import WatchedCells
+from wasmguard.sandbox.watching import WatchedCells, isolation
 from wasmguard.text import one_line
 from wasmguard.value import Value, same
 from wasmguard.workshop.bench.inside import Asked
@@ -122,19 +123,20 @@ def exact(target: Target, given: Sequence[Given]) -> dict[str, Any]:
     """An entry of `policies` in the document, without `split`.
 
     Raises:
-        HostError: if fuel differs from one run to the next, or the guard itself fails.
+        HostError: if fuel differs from one run to the next, the guard itself fails, or no process can be started.
         EventError: if something in *given* is no event.
     """
     own = _without_clock(target.plan)
-    cells = WatchedCells(own.made["library"], own.setups, slots=SLOTS, event=own.event)
-    guest_of(own.policies[0], cells)  # also if no event concerns it: its load time is told
-    first, judged = (_judged(own, cells, given) for _ in range(2))
-    for one, before, after in zip(given, first, judged, strict=True):
-        _check_same(target.name, one.name, before, after)
+    cells = WatchedCells(own.made["library"], own.setups, slots=SLOTS, event=own.event, isolation=isolation())
+    with Asked(own, cells) as guard:  # who closes the cells, too
+        guest_of(own.policies[0], cells)  # also if no event concerns it: its load time is told
+        first, judged = (_judged(guard, cells, given) for _ in range(2))
+        for one, before, after in zip(given, first, judged, strict=True):
+            _check_same(target.name, one.name, before, after)
+        asked = [one for one in judged if one is not None]
+        memory, slowest, load = _memory(asked, cells), _slowest(asked, cells), median(cells.load_times(LOADS))
     planned, limits = target.planned, target.planned.limits
-    asked = [one for one in judged if one is not None]
     fuel = [None if one is None else one.fuel for one in judged]
-    memory, slowest = _memory(asked, cells), _slowest(asked, cells)
     return {
         "name": target.name,
         "module": target.shown,
@@ -142,7 +144,7 @@ def exact(target: Target, given: Sequence[Given]) -> dict[str, Any]:
         "kind": planned.kind,
         "bytes": len(target.bundle.module),
         "compile": target.told.seconds,
-        "load": median(cells.load_times(LOADS)),
+        "load": load,
         "limits": {name: limits[name] for name in ("fuel", "memory", "clock", "module")},
         "fuel": {**_spread([burned for burned in fuel if burned is not None]), "events": fuel},
         "memory": memory,
@@ -170,11 +172,10 @@ def _without_clock(plan: Plan) -> Plan:
     return plan.replaced(policies=tuple(policies))
 
 
-def _judged(locked: Plan, cells: WatchedCells, given: Sequence[Given]) -> list[Judged | None]:
+def _judged(guard: Guard, cells: WatchedCells, given: Sequence[Given]) -> list[Judged | None]:
     """What each event comes to when nothing is remembered yet; None where the policy is not concerned."""
-    begin_anew(locked)
-    with Asked(locked, cells) as guard:
-        return [_one(guard, cells, one) for one in given]
+    begin_anew(guard.plan)
+    return [_one(guard, cells, one) for one in given]
 
 
 def _one(guard: Guard, cells: WatchedCells, one: Given) -> Judged | None:
@@ -204,7 +205,7 @@ def _memory(asked: Sequence[Judged], cells: WatchedCells) -> int | None:
     answered = [seen for seen in evaluations if seen.fuel is not None]
     if not answered:
         return None
-    return cells.watched[0].least_memory(max(answered, key=lambda seen: seen.fuel or 0).request)
+    return cells.least_memory(0, max(answered, key=lambda seen: seen.fuel or 0).request)
 
 
 def _slowest(asked: Sequence[Judged], cells: WatchedCells) -> float:
@@ -212,10 +213,11 @@ def _slowest(asked: Sequence[Judged], cells: WatchedCells) -> float:
 
     The longest single time would be the machine's: it is told with the times, not as a share of a limit."""
     evaluations = sorted((seen for one in asked for seen in one.seen), key=lambda seen: -seen.nanoseconds)[:SLOWEST]
-    return max((median(_again(seen.request, cells)) for seen in evaluations), default=0)
+    return max((median(_again(seen.request, cells) or [seen.nanoseconds]) for seen in evaluations), default=0)
 
 
 def _again(request: bytes, cells: WatchedCells) -> list[int]:
+    """Nanoseconds of a few more evaluations; none of a guest whose cells died, one after the other."""
     cells.seen.clear()
     for _ in range(AGAIN):
         with suppress(GuestFault):

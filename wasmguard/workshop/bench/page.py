@@ -127,7 +127,7 @@ def _split(policies: Rows) -> str:
         )
         for i, part in enumerate(PARTS)
     ]
-    caption = "Shares of the mean time in one process; carry is what a jailed process adds."
+    caption = "Shares of the mean decision; carry is the way to its jailed process and back."
     return section(
         "Where the time goes",
         figure(caption, tag("ul", *swatches, class_="key") + plot),

@@ -79,7 +79,7 @@ def parts(paper: Paper, document: dict[str, Any]) -> None:
     columns += [Column(part, max(7, len(part) + 1)) for part in PARTS]
     drawing = Column("in this order", 80 - NAMES - sum(column.width for column in columns[1:]), left=True)
     paper.table([*columns, drawing], [("", [words.name(name), *_split(paper, split, drawing)]) for name, split in rows])
-    paper.prose("gate: event, protection, grants, state; carry: what a jailed process adds", "dim")
+    paper.prose("gate: event, protection, grants, state; carry: to a jailed process and back", "dim")
 
 
 def by_size(paper: Paper, document: dict[str, Any]) -> None:
