@@ -577,9 +577,10 @@ def test_where_all_have_begun_to_ask_another_is_refused(daemon):
 
 def test_without_descriptors_a_worker_waits_and_does_not_spin(daemon):
     def before():
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 8, free + 8))
+        spare = [os.dup(0) for _ in range(8)]  # wherever they are: others may be open above the lowest free one
+        for number in spare:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(spare) + 1, max(spare) + 1))
         clients.SPARE = -100
 
     daemon.start(before=before)
