@@ -59,9 +59,8 @@ def read(path: str) -> dict[str, Any]:
     shown = one_line(path, 200)
     anew = "make a new one with `--save`"
     try:
-        with open(
-            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb"
-        ) as file:  # a pipe would wait for ever
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for ever
+        with open(number, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"baseline `{shown}`: is no file: name one that `--save` wrote")
             data = file.read(LARGEST + 1)
