@@ -431,7 +431,7 @@ def judge_answer(answer: Answer) -> None:
 def judge_verdict(answer: Answer, verdict: Verdict, event: Event, grants: Grants) -> None:
     """The oracle: what is true of every verdict."""
     assert verdict.state is None or type(verdict.state) is bytes
-    checked_json(verdict.replaced(state=None).as_dict())
+    checked_json(verdict.replaced(state=None, given=None, answer=None).as_dict())
     if answer.state is not None and len(answer.state) > grants.state:
         raise Violation("remembers what was not granted")
     if answer.effect > Effect.ALLOW and verdict.effect < answer.effect:

@@ -60,7 +60,7 @@ def test_another_wasmtime_makes_it_stale(config, monkeypatch):
 
 
 def test_a_plan_that_was_tampered_with_is_not_believed(config, own_home):
-    (file,) = own_home.rglob("*.plan")
+    (file,) = own_home.rglob("plans/*.plan")
     file.write_bytes(file.read_bytes().replace(b'"deny"', b'"allow'))
     with pytest.raises(CacheError, match="not what was written"):
         plan.read(config)
@@ -69,7 +69,7 @@ def test_a_plan_that_was_tampered_with_is_not_believed(config, own_home):
 
 def test_the_plan_of_another_configuration_is_not_taken_for_ours(config, own_home, tmp_path):
     (tmp_path / "other.toml").write_text("")
-    (file,) = own_home.rglob("*.plan")
+    (file,) = own_home.rglob("plans/*.plan")
     file.rename(file.with_name(plan._name(str(tmp_path / "other.toml"))))
     with pytest.raises(CacheError, match="not what was written"):
         plan.read(str(tmp_path / "other.toml"))

@@ -1,59 +1,49 @@
-"""Records: one line of JSON for each thing that the owner may want to look up later.
+"""Records of acts: what the owner does, and what happens to the guard itself.
 
-1. The file is the owner's alone, and no symbolic link: what is written there is written nowhere else.
-2. A record is one line in ASCII, written at once and at the end: two processes do not tear each other's lines.
-3. What cannot be recorded is an error. Whether that stops anything is for the caller to say.
+1. A record is in the spool (`wasmguard.spool`) before whoever makes it goes on. What becomes of it then, the database
+   with its chain, is `wasmguard.records`' business and off every path that somebody waits on.
+2. What cannot be recorded is an error. Whether that stops anything is for the caller to say.
+3. This needs nothing but Python: an act such as `uninstall` must be possible when nothing else is.
+
+Decisions are recorded by `wasmguard.recorder`.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from time import time_ns
 
-from wasmguard import places, wire
-from wasmguard.errors import HostError
-from wasmguard.sandbox.cache import private_folder
+from wasmguard import spool, wire
+from wasmguard.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NAME = "records.jsonl"
-
-
-def path() -> str:
-    """The file that holds the records."""
-    return os.path.join(places.state_dir(), NAME)
+VERSION = 1  # of what is in a record
+ID = 10  # bytes of an id
 
 
 def record(kind: str, **fields: Any) -> None:
-    """Keep a record of *kind* with *fields*, and the time (Unix milliseconds).
+    """Keep a record of *kind* with *fields*, which are what JSON can say, and the time (Unix milliseconds).
 
     Raises:
         HostError: if it cannot be written whole.
+        ValueError, TypeError: if it is nothing that JSON can say.
     """
-    line = wire.written({"time": time_ns() // 1_000_000, "kind": kind, **fields}).encode() + b"\n"
-    private_folder(places.state_dir())
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    now = time_ns() // 1_000_000
+    said = {"v": VERSION, "id": fresh_id().hex(), "time": now, "version": __version__, "kind": kind, **fields}
+    spool.append(wire.written(said).encode())
+
+
+def quietly(kind: str, **fields: Any) -> None:
+    """As `record`, where nothing hangs on it: never raises."""
     try:
-        file = os.open(path(), flags | getattr(os, "O_NONBLOCK", 0), 0o600)  # nobody's pipe may hold us up
-        try:
-            _append(file, line)
-        finally:
-            os.close(file)
-    except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        raise HostError(f"`{path()}` cannot be written: {why}: make room there, or repair the file") from None
+        record(kind, **fields)
+    except Exception:  # noqa: BLE001  # what is going on is bad enough, and is answered already
+        return
 
 
-def _append(file: int, line: bytes) -> None:
-    """Write *line* to the end of *file*, after checking that it is what it has to be."""
-    seen = os.fstat(file)
-    if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
-        raise HostError(f"`{path()}` is no regular file with one name: remove it")
-    if seen.st_mode & 0o077 or (hasattr(os, "geteuid") and seen.st_uid != os.geteuid()):
-        raise HostError(f"`{path()}` must belong to you alone: `chmod 600` it, or remove it")
-    written = os.write(file, line)
-    if written != len(line):
-        raise HostError(f"`{path()}` took {written} of {len(line)} bytes: make room there")
+def fresh_id() -> bytes:
+    """An id that nobody else has: when it was made, and four bytes of chance."""
+    return (time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(4)

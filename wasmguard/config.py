@@ -23,6 +23,8 @@ from wasmguard import places
 from wasmguard.config_grants import StateGrant
 from wasmguard.config_limits import LimitsConfig
 from wasmguard.config_pins import write_pins
+from wasmguard.config_record import RecordConfig
+from wasmguard.config_shadows import astray, completed
 from wasmguard.config_tables import File, PolicyConfig, StateConfig
 from wasmguard.decision import Effect
 from wasmguard.errors import ConfigError
@@ -57,6 +59,8 @@ class Config(Value):
     limits: LimitsConfig
     state: StateConfig
     """Where policies remember things."""
+    record: RecordConfig
+    """What is recorded."""
     policy: tuple[PolicyConfig, ...]
     """The policies, in the order in which they are asked."""
     lines: Mapping[str, int]
@@ -105,6 +109,7 @@ def load(path: str) -> Config:
         self_protection=file.self_protection,
         limits=file.limits,
         state=file.state,
+        record=file.record,
         policy=file.policy,
         lines={policy.name: layout.line(("policy", at, "settings")) for at, policy in enumerate(file.policy)},
     )
@@ -152,9 +157,9 @@ def _checked(path: str, source: str) -> File:
         raise ConfigError(told(path, source, problems(error.errors(include_url=False), schema()))) from None
     except (ValueError, RecursionError) as error:  # from `tomllib`, which raises ValueError for a huge integer
         raise ConfigError(not_toml(path, source, error)) from None
-    if twice := _twice(file):
-        raise ConfigError(told(path, source, twice))
-    return file
+    if wrong := _twice(file) or astray(file.policy):
+        raise ConfigError(told(path, source, wrong))
+    return file.model_copy(update={"policy": completed(file.policy)})
 
 
 def _twice(file: File) -> list[Problem]:

@@ -83,11 +83,20 @@ class Verdict(Value):
     shadow: bool = False
     """Asked and recorded, never obeyed."""
 
+    of: str = ""
+    """The policy that a shadow is another version of; empty for others."""
+
     fuel: int | None = None
     """What the guest burned; None where nobody could measure it (no instance, or stopped by the clock)."""
 
     microseconds: float = 0.0
     """How long asking took, wall clock."""
+
+    given: bytes | None = None
+    """What it remembered when it was asked, if it may remember anything. For the record."""
+
+    answer: bytes = b""
+    """A digest of the bytes that it answered (BLAKE2b-128); empty if there were none. For the record."""
 
     @classmethod
     def failed(cls, policy: str, fault: str, effect: Effect = Effect.DENY, **measured: Any) -> Verdict:
@@ -104,7 +113,7 @@ class Verdict(Value):
     def sentence(self) -> str:
         """What it said, so that a reader knows whose words they are: the host's on a fault, else the guest's."""
         if self.policy == OURSELVES:
-            return f"{OURSELVES}: {self.fault}"
+            return f"{OURSELVES}: {self.fault or self.reason}"
         if self.fault:
             return f"policy `{self.policy}`: {self.fault}"
         if self.reason:
@@ -160,6 +169,8 @@ def settle(verdicts: Iterable[Verdict]) -> Decision:
     same effect and the same rewrite.
     """
     everything = tuple(verdicts)
+    if len(everything) == 1 and not everything[0].shadow:
+        return _alone(everything)
     said = [v for v in everything if not v.shadow]
     last = 0
     for place, verdict in enumerate(said):
@@ -174,6 +185,20 @@ def settle(verdicts: Iterable[Verdict]) -> Decision:
         output=next((v.output for v in reversed(said) if v.output is not None), None),
         context=_contexts(said),
         verdicts=everything,
+    )
+
+
+def _alone(verdicts: tuple[Verdict, ...]) -> Decision:
+    """What a single verdict amounts to: the same as for many, and most events have one."""
+    (verdict,) = verdicts
+    effect = verdict.effect
+    return Decision(
+        effect=effect,
+        because=() if effect is Effect.PASS else verdicts,
+        rewrite=None if effect is Effect.DENY else verdict.rewrite,
+        output=verdict.output,
+        context=_contexts(verdicts) if verdict.context else "",
+        verdicts=verdicts,
     )
 
 

@@ -11,21 +11,23 @@ from __future__ import annotations
 import os
 from time import perf_counter_ns, time_ns
 
-from wasmguard import places, plan
+from wasmguard import draining, exceptions, places, plan
 from wasmguard.agents import claude
 from wasmguard.chain import decided
-from wasmguard.decision import OURSELVES, Verdict, refused, settle
-from wasmguard.errors import ConfigError, EventError, NotAtOnce, PlanStale
+from wasmguard.decision import OURSELVES, Effect, Verdict, refused, settle
+from wasmguard.enforcement import Enforcement
+from wasmguard.errors import ConfigError, EventError, NotAtOnce, PlanStale, WasmguardError
 from wasmguard.event import OUTPUTS, Event
 from wasmguard.guest.outputs import NOTICE, withheld
-from wasmguard.policy import AtOnce, Encoder, Policy
+from wasmguard.policy import AtOnce, Encoder, Policy, SetAside
 from wasmguard.protection.events import Protection
 from wasmguard.protection.size import is_small
+from wasmguard.recorder import Recorder
 from wasmguard.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any, Self
 
     from wasmguard.decision import Decision
@@ -47,6 +49,10 @@ class Decides:
     closed = False
 
     _soon: Soon | None = None
+    _recorder: Recorder | None = None
+    """Who keeps a record of each decision; None if nobody does."""
+    _enforcement: Enforcement | None = None
+    """Who knows what was granted."""
     _small: Event | None = None
     """The event that was read last, if it is small: nobody needs to measure it again."""
 
@@ -127,39 +133,82 @@ class Decides:
     def _answer(
         self, event: Event | Mapping[str, Any], environ: Mapping[str, str] | None, *, at_once: bool
     ) -> Decision:
+        begun = perf_counter_ns()
         try:
             if isinstance(event, Event):
                 event = event.replaced()  # what is encoded is kept by identity, and the caller's may change
             else:
                 event = claude.from_mapping(event, time=time_ns() // 1_000_000)
         except EventError as error:
-            return self.unjudged(event, str(error))
+            return self._unread(event, str(error))
         except Exception as error:  # noqa: BLE001  # a mapping of the caller's own kind may raise anything
-            return self.unjudged(event, f"the event cannot be read: {type(error).__name__}: pass a dict")
+            return self._unread(event, f"the event cannot be read: {type(error).__name__}: pass a dict")
+        used: dict[str, Any] = {}
         try:
-            return self._decided(event, environ, at_once=at_once)
+            decision = self._decided(event, environ, at_once=at_once, used=used)
         except NotAtOnce:
             raise
         except EventError as error:
-            return self.unjudged(event, str(error))
+            decision = self.unjudged(event, str(error))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not let a tool run
             bug = f"{type(error).__name__}: {one_line(str(error), 200)}"
-            return self.unjudged(event, f"internal error: {bug}: please report it")
+            decision = self.unjudged(event, f"internal error: {bug}: please report it")
+        return self._kept(event, decision, begun, used) if self._recorder is not None else decision
 
-    def _decided(self, event: Event, environ: Mapping[str, str] | None, *, at_once: bool) -> Decision:
-        """What the policies amount to; before them, and again about an input that they rewrote, the guard itself."""
+    def _unread(self, event: Event | Mapping[str, Any], why: str) -> Decision:
+        """The DENY of what is no event, recorded as far as it can be."""
+        if self._recorder is not None:
+            from wasmguard import audit
+
+            audit.quietly("refused", why=why)
+        return self.unjudged(event, why)
+
+    def _kept(self, event: Event, decision: Decision, begun: int, used: Mapping[str, Any]) -> Decision:
+        """*decision*, recorded; or a DENY, if it cannot be and the owner says that it must."""
+        recorder = self._recorder
+        if recorder is None:
+            return decision
+        try:
+            more = self._enforcement.noted(event, decision) if self._enforcement is not None else None
+            if used:
+                more = {**used, **(more or {})}
+            waiting = recorder.keep(event, decision, (perf_counter_ns() - begun) / 1000, more)
+        except Exception as error:  # noqa: BLE001  # a bug of ours is no reason to answer more loosely, or not at all
+            return self._unkept(event, decision, error)
+        if waiting > draining.SOON:
+            draining.begin(recorder.kept)
+        return decision
+
+    def _unkept(self, event: Event, decision: Decision, error: Exception) -> Decision:
+        recorder = self._recorder
+        known = isinstance(error, WasmguardError)
+        why = str(error) if known else f"the decision cannot be recorded: internal error: {type(error).__name__}"
+        if recorder is not None and recorder.required and decision.effect is not Effect.DENY:
+            if self._enforcement is not None:
+                self._enforcement.refused(event)
+            return self.unjudged(event, why)
+        if recorder is None or not recorder.told:
+            _tell(why)
+        return decision
+
+    def _decided(
+        self, event: Event, environ: Mapping[str, str] | None, *, at_once: bool, used: dict[str, Any]
+    ) -> Decision:
+        """What the policies amount to; before them, and again about an input that they rewrote, the guard itself.
+
+        An exception that the owner made for this very input is used up where it is needed, and then in *used*.
+        """
         concerned = self._concerned(event)
         until = perf_counter_ns() + AT_ONCE if at_once else 0
         if why := self._refusal(event, environ, until):
             return refused(why)
-        if any(policy.store is not None for policy in concerned):
+        if self._enforcement is not None and (why := self._enforcement.refusal(event)):
+            return refused(why)
+        decision = self._asked(concerned, event, environ, until)
+        if decision.effect >= Effect.ASK and self._recorder is not None and exceptions.any_():
             if at_once:
                 raise NotAtOnce
-            from wasmguard.recall import recalled
-
-            decision = recalled(concerned, event, environ)
-        else:
-            decision = decided([AtOnce(p, until) for p in concerned] if at_once else concerned, event)
+            decision = self._excepted(decision, concerned, event, environ, used)
         rewrite = decision.rewrite
         if rewrite is None:
             return decision
@@ -168,6 +217,39 @@ class Decides:
         if why := self._refusal(event.with_input(rewrite), environ, until):
             return settle([*decision.verdicts, Verdict.failed(OURSELVES, why)])
         return decision
+
+    def _asked(
+        self, concerned: Sequence[Asked], event: Event, environ: Mapping[str, str] | None, until: int
+    ) -> Decision:
+        """What those *concerned* amount to; at once if there is an *until*."""
+        if any(policy.store is not None for policy in concerned):
+            if until:
+                raise NotAtOnce
+            from wasmguard.recall import recalled
+
+            return recalled(concerned, event, environ)
+        return decided([AtOnce(p, until) for p in concerned] if until else concerned, event)
+
+    def _excepted(
+        self,
+        decision: Decision,
+        concerned: Sequence[Policy],
+        event: Event,
+        environ: Mapping[str, str] | None,
+        used: dict[str, Any],
+    ) -> Decision:
+        """*decision*, or what the policies amount to without those that the owner set aside for this very input.
+
+        Only who carried *decision* can be set aside, and never the guard itself. Those are asked all the same, and
+        recorded. The owner's word is an ALLOW like any other: it vouches for the input that they saw.
+        """
+        carried = {verdict.policy for verdict in decision.because}
+        found = exceptions.taken(self._recorder.config, event, carried) if self._recorder is not None else None
+        if found is None:
+            return decision
+        used["exception"] = found.record
+        again = self._asked([SetAside(p) if p.name in carried else p for p in concerned], event, environ, 0)
+        return settle([Verdict(policy=OURSELVES, effect=Effect.ALLOW, reason=found.sentence), *again.verdicts])
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         """The policies that are asked about *event*, in the owner's order.
@@ -198,6 +280,8 @@ class Guard(Decides):
         self.plan, self.cells = locked, cells
         self._protection = Protection.of(locked) if locked.self_protection else None
         self._store = _store(locked)
+        self._recorder = Recorder(locked) if locked.record["on"] else None
+        self._enforcement = Enforcement(locked.config)
         encoded = Encoder()
         self.policies = tuple(Policy(planned, cells, encoded, self._store) for planned in locked.policies)
         for policy in self.policies if eager else ():
@@ -241,6 +325,9 @@ class Guard(Decides):
         self.cells.close()
         if self._store is not None:
             self._store.close()
+        for held in (self._recorder, self._enforcement):
+            if held is not None:
+                held.close()
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         policies, route = self.policies, (event.name, event.tool)
@@ -272,6 +359,9 @@ class Guards(Decides):
         names = [policy.name for policy in self.policies]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ConfigError(f"two guards have a policy `{min(twice)}`: rename one of them")
+        recorded = [guard.plan for guard in guards if guard.plan.record["on"]]
+        self._recorder = Recorder(recorded[0], tuple(recorded[1:])) if recorded else None
+        self._enforcement = Enforcement(" ".join(guard.plan.config for guard in guards))
 
     def close(self) -> None:
         super().close()
@@ -285,6 +375,14 @@ class Guards(Decides):
 
     def _refusal(self, event: Event, environ: Mapping[str, str] | None, until: int) -> str:
         return next((why for guard in self._guards if (why := guard._refusal(event, environ, until))), "")
+
+
+def _tell(why: str) -> None:
+    """Tell whoever reads standard error; nobody has to."""
+    try:
+        os.write(2, f"wasmguard: {one_line(why, 1_000)}\n".encode("utf-8", "replace"))
+    except OSError:
+        return
 
 
 def _store(locked: Plan) -> Store | None:

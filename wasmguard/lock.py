@@ -17,7 +17,8 @@ import platform
 from time import perf_counter
 
 from wasmguard import config as owner
-from wasmguard import plan, wire
+from wasmguard import kept, plan, wire
+from wasmguard.config_shadows import under
 from wasmguard.config_tables import known_event
 from wasmguard.errors import BundleError, ConfigError, ModuleChanged, ModuleRefused
 from wasmguard.event import GATING
@@ -65,6 +66,8 @@ class Outcome(Value):
 
     plan: plan.Plan
     policies: tuple[Locked, ...]
+    modules: Mapping[str, bytes]
+    """The modules by their SHA-256."""
 
 
 def lock(path: str, *, repin: bool) -> Outcome:
@@ -82,6 +85,7 @@ def lock(path: str, *, repin: bool) -> Outcome:
         pins = {policy.name: policy.sha256 for policy in outcome.policies}
         written = owner.write_pins(path, pins, outcome.plan.digest)  # refused if somebody saved the file meanwhile
         outcome = outcome.replaced(plan=outcome.plan.replaced(digest=written))
+    kept.keep(outcome.plan, outcome.modules, plan.last(path))
     plan.write(outcome.plan)
     return outcome
 
@@ -113,7 +117,7 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         raise ConfigError(f"{settings.path}:1: `policy`: there is none: write a `[[policy]]`, or take the hook out")
     known = {} if repin else _known(settings)
     pins = _pins(settings, known)
-    opened = [_opened(settings, policy, pins.get(policy.name), repin=repin) for policy in settings.policy]
+    opened = _versions([_opened(settings, policy, pins.get(policy.name), repin=repin) for policy in settings.policy])
     for policy, bundle in opened:
         _same_manifest(policy.name, bundle, known.get(policy.name))
     found = [(policy, bundle, settings.limits_for(policy, bundle.manifest)) for policy, bundle in opened]
@@ -141,9 +145,11 @@ def prepare(path: str, *, repin: bool) -> Outcome:
         isolation=settings.isolation,
         self_protection=settings.self_protection,
         state=settings.stored(),
+        record=settings.record.planned(),
         policies=tuple(planned),
     )
-    return Outcome(plan=made, policies=tuple(told))
+    modules = {bundle.sha256: bundle.module for _, bundle, _ in found}
+    return Outcome(plan=made, policies=tuple(told), modules=modules)
 
 
 def _known(settings: owner.Config) -> dict[str, plan.PlannedPolicy]:
@@ -172,6 +178,18 @@ def _opened(
             f" {bundle.sha256[:12]}): check it, then run `wasmguard lock`"
         )
     return policy, bundle
+
+
+def _versions(opened: list[tuple[owner.PolicyConfig, Bundle]]) -> list[tuple[owner.PolicyConfig, Bundle]]:
+    """*opened*, other versions of a policy with what they take from it."""
+    bases = {policy.name: bundle.manifest for policy, bundle in opened}
+    made = []
+    for policy, bundle in opened:
+        if policy.shadow_of is not None:
+            policy, manifest = under(policy, bundle.manifest, bases[policy.shadow_of])  # noqa: PLW2901  # one of both
+            bundle = bundle.replaced(manifest=manifest)  # noqa: PLW2901
+        made.append((policy, bundle))
+    return made
 
 
 def _same_manifest(name: str, bundle: Bundle, known: plan.PlannedPolicy | None) -> None:
@@ -323,6 +341,7 @@ def _planned(  # noqa: PLR0913  # one argument for each thing that was checked
         grants=grants.as_data(),
         on_fault=policy.on_fault,
         shadow=policy.shadow,
+        shadow_of=policy.shadow_of or "",
         limits=limits.as_dict(),
         answer=limits.answer + texts,
     )

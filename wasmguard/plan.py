@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from wasmguard.sandbox.isolation import Guest
 
-FORMAT = 4
+FORMAT = 5
+ENDING = ".plan"
 LARGEST_CONFIG = 2**20  # bytes of wasmguard.toml
 LARGEST_MODULE = HARD_MAX.module
 
@@ -68,6 +69,8 @@ class PlannedPolicy(Value):
     grants: Mapping[str, Any]
     on_fault: str = "deny"
     shadow: bool = False
+    shadow_of: str = ""
+    """The policy of which a shadow is another version; empty for others."""
     limits: Mapping[str, int]
     answer: int
     """The most bytes of an answer."""
@@ -92,6 +95,8 @@ class Plan(Value):
     """Whether the guard's files and the agent's settings are kept from tools."""
     state: Mapping[str, Any]
     """Where policies remember things, see `wasmguard.state`."""
+    record: Mapping[str, Any]
+    """What is recorded, as `wasmguard.config_record` has it."""
     policies: tuple[PlannedPolicy, ...]
 
 
@@ -145,19 +150,55 @@ def last(config: str) -> Plan | None:
         return None
 
 
+def in_force() -> list[Plan]:
+    """The plans that were written last, of all configurations."""
+    store, found = ledger(), []
+    for name in sorted(os.listdir(store.folder)) if os.path.isdir(store.folder) else ():
+        if name.endswith(ENDING):
+            try:
+                found.append(_parsed(store.read(name)))
+            except CacheError:
+                continue
+    return [plan for plan in found if plan is not None]
+
+
 def write(plan: Plan) -> None:
     """Keep *plan*.
 
     Raises:
         CacheError: if it cannot be written.
     """
+    ledger().write(_name(plan.config), written(plan))
+
+
+def written(plan: Plan) -> bytes:
+    """*plan* as it is kept."""
     data = plan.as_dict() | {"policies": [policy.as_dict() for policy in plan.policies]}
-    ledger().write(_name(plan.config), wire.written(data).encode())
+    return wire.written(data).encode()
+
+
+def read_again(data: bytes) -> Plan | None:
+    """The plan that was `written`; None if another version wrote it."""
+    return _parsed(data)
+
+
+def identity(plan: Plan) -> str:
+    """What a record calls *plan*: a digest of all that decides, and of nothing that only says where it lies."""
+    nowhere = {"path": "", "stamp": (), "code": "", "inert": ()}
+    policies = [policy.as_dict() | nowhere for policy in plan.policies]
+    decides = {"setups": plan.setups, "event": plan.event, "version": plan.made["version"], "policies": policies}
+    return digest(wire.written(decides).encode())[:32]
 
 
 def made_with(library: str) -> dict[str, Any]:
     """What a plan that is made now is made with."""
-    return {"format": FORMAT, "version": version.__version__, "library": library, "stamp": list(_stamp(library))}
+    from importlib.metadata import version as installed
+
+    engine = f"wasmtime {installed('wasmtime')}"
+    return {
+        **{"format": FORMAT, "version": version.__version__, "engine": engine},
+        **{"library": library, "stamp": list(_stamp(library))},
+    }
 
 
 def unchanged(policy: PlannedPolicy) -> None:
@@ -273,4 +314,4 @@ def _parsed(data: bytes) -> Plan | None:
 
 
 def _name(config: str) -> str:
-    return f"{digest(os.fsencode(config))[:32]}.plan"
+    return f"{digest(os.fsencode(config))[:32]}{ENDING}"

@@ -13,6 +13,11 @@ from wasmguard.guest.grants import Grants, answered
 from wasmguard.guest.outputs import withheld
 from wasmguard.sandbox.isolation import PROCESS
 
+try:  # as in `wasmguard.sandbox.cache`
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +35,7 @@ class Policy:
 
     def __init__(self, planned: PlannedPolicy, cells: Cells, encoded: Encoding, store: Store | None) -> None:
         """*store* is where it remembers what it may, if it may at all."""
-        self.name, self.shadow = planned.name, planned.shadow
+        self.name, self.shadow, self.shadow_of = planned.name, planned.shadow, planned.shadow_of
         self.on_fault = Effect.ASK if planned.on_fault == "ask" else Effect.DENY
         self._planned, self._cells, self._encoded = planned, cells, encoded
         self._grants = Grants.from_data(planned.grants)
@@ -61,7 +66,7 @@ class Policy:
         Raises:
             NotAtOnce: only with *at_once*, if that could take long.
         """
-        begun, fuel, least, said = perf_counter_ns(), None, self.on_fault, None
+        begun, fuel, least, said, answer = perf_counter_ns(), None, self.on_fault, None, b""
         try:
             if at_once and self._guest is None:  # to load it takes milliseconds
                 raise NotAtOnce
@@ -76,7 +81,8 @@ class Policy:
             fuel = fault.fuel if fuel is None else fuel
         except WasmguardError as error:  # its files, its cache, or an event that cannot be encoded
             verdict = self._failed(event, str(error), self.on_fault)
-        return verdict.replaced(fuel=fuel, microseconds=(perf_counter_ns() - begun) / 1000)
+        microseconds = (perf_counter_ns() - begun) / 1000
+        return verdict.replaced(fuel=fuel, microseconds=microseconds, given=state, answer=_digest(answer))
 
     def failed(self, event: Event, error: WasmguardError) -> Verdict:
         """Its verdict when it could not even be asked about *event*."""
@@ -113,13 +119,18 @@ class Policy:
         return guest
 
 
+def _digest(answer: bytes) -> bytes:
+    return blake2b(answer, digest_size=16).digest() if answer else b""
+
+
 class AtOnce:
     """A policy that is asked at once or not at all."""
 
     def __init__(self, policy: Policy, until: int) -> None:
         """At once is before *until*, in nanoseconds of `perf_counter_ns`: one guest may take some milliseconds, and
         there may be many."""
-        self.name, self.shadow, self._policy, self._until = policy.name, policy.shadow, policy, until
+        self.name, self.shadow, self.shadow_of = policy.name, policy.shadow, policy.shadow_of
+        self._policy, self._until = policy, until
 
     def ask(self, event: Event) -> Verdict:
         """As `Policy.ask`.
@@ -130,6 +141,16 @@ class AtOnce:
         if perf_counter_ns() > self._until:
             raise NotAtOnce
         return self._policy.ask(event, at_once=True)
+
+
+class SetAside:
+    """A policy that its owner set aside for one event: asked and recorded, not obeyed."""
+
+    shadow, shadow_of = True, ""
+
+    def __init__(self, policy: Policy) -> None:
+        self.name, self.store, self.on_fault = policy.name, policy.store, policy.on_fault
+        self.ask, self.slot, self.failed = policy.ask, policy.slot, policy.failed
 
 
 class Encoder:

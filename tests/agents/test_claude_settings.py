@@ -51,8 +51,9 @@ def test_the_users_folder_may_be_elsewhere_and_administrators_have_one_on_each_s
 
 def test_what_gates_is_always_asked_about_and_the_rest_if_a_policy_judges_it():
     assert events_for([], claude.KNOWN) == ALWAYS
-    assert events_for(["Stop", "PreToolUse", "PostToolUse"], claude.KNOWN) == (*ALWAYS, "Stop", "PostToolUse")
-    assert {"PreToolUse", "PermissionRequest", "UserPromptSubmit", "ConfigChange", "SessionStart"} == set(ALWAYS)
+    assert events_for(["Stop", "PreToolUse", "PreCompact"], claude.KNOWN) == (*ALWAYS, "PreCompact", "Stop")
+    gates = {"PreToolUse", "PermissionRequest", "UserPromptSubmit", "ConfigChange", "SessionStart"}
+    assert gates | {"PostToolUse", "PostToolUseFailure"} == set(ALWAYS)
 
 
 def test_a_worktree_is_never_made_by_us_and_unknown_events_are_not_hooked():

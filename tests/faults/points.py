@@ -1,7 +1,7 @@
 """The named points at which a hook is broken, in the order in which a hook comes by: as data.
 
 A point of `LOCKING` is met where the configuration was never locked before, in a new home; the others where it was.
-Not here: the daemon (`test_kills`) and the records.
+Not here: the daemon (`test_kills`) and the database of records (`tests/records/test_kills.py`).
 """
 
 from typing import NamedTuple
@@ -95,6 +95,14 @@ DECIDING = (
     Point("deciding", "send the reply", "wasmguard.serve.hook:_write"),
     Point("deciding", "half of the reply was sent", "wasmguard.serve.hook:_write", "half"),
 )
+
+RECORDING = (
+    Point("deciding", "note what is granted", "wasmguard.enforcement:noted"),
+    Point("deciding", "record", "wasmguard.audit:Recorder.keep"),
+    Point("deciding", "append the record", "wasmguard.spool:Spool.append"),
+    Point("deciding", "the record was appended", "wasmguard.spool:Spool.append", "after"),
+)
+"""It is decided, and nobody asked that it must be recorded."""
 
 LEAVING = (
     Point("deciding", "the reply was sent", "wasmguard.serve.hook:_write", "after"),

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ LOCKING_DEADLINES = (1, 4, 16)
 TOLERANCE = 1.5  # seconds after the deadline
 PATIENCE = 25  # seconds until a hook that gives no answer is ended
 PROGRAM = (sys.executable, "-I", "-c")
-COMPLETE = re.compile(r"key|[0-9a-f]{32}\.plan|[0-9a-f]{40}\.code")
+COMPLETE = re.compile(r"key|[0-9a-f]{32}\.plan|[0-9a-f]{40}\.code|[0-9a-f]{64}\.wasm")
 
 MOVES = """
 [[policy]]
@@ -194,13 +195,15 @@ class Bench:
 def contents(home):
     """Every file in *home*: whether it is `whole`, `damaged` or `temporary`, and when it was written."""
     state = home / ".local/state/wasmguard"
-    vaults = {home / ".cache/wasmguard/vault": ".code", state / "plans": ".plan"}
+    vaults = {home / ".cache/wasmguard/vault": ".code", state / "plans": ".plan", state / "kept": ".plan"}
 
     def state_of(path):
         if not COMPLETE.fullmatch(path.name):
             return "temporary" if path.name.startswith(".") else "unknown"
         if path == state / "key":
             return "whole" if path.stat().st_size == KEY else "damaged"
+        if path.suffix == ".wasm":
+            return "whole" if sha256(path.read_bytes()).hexdigest() == path.stem else "damaged"
         try:
             assert path.suffix == vaults[path.parent]
             Vault(str(path.parent), str(state)).read(path.name)
@@ -208,7 +211,8 @@ def contents(home):
             return "damaged"
         return "whole"
 
-    files = [path for path in sorted(home.rglob("*")) if path.is_file()]
+    records = state / "records"  # each hook adds to them
+    files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.parent != records]
     return {str(path.relative_to(home)): (state_of(path), path.stat().st_mtime_ns) for path in files}
 
 
@@ -290,6 +294,14 @@ def test_the_answer_to_a_strange_fault_is_a_deny(bench, case):
 @each(Case(point, kind) for point in points.AFTERWARDS for kind in ("exception", "hang", "ENOSPC"))
 def test_a_fault_after_the_answer_changes_nothing(bench, case):
     assert moved(met(bench, case)), bench[case]
+
+
+@each(
+    Case(point, kind) for point in points.RECORDING for kind in FOUR if kind == "exception" or point.when == "before"
+)
+def test_what_cannot_be_recorded_is_answered_as_decided_by_whoever_is_still_there(bench, case):
+    answer = met(bench, case)
+    assert moved(answer) if case.kind in ("exception", "ENOSPC") else blocked(answer), answer
 
 
 @each(

@@ -197,7 +197,7 @@ def test_a_bug_of_ours_refuses(house, monkeypatch):
 def test_a_locked_plan_protects_its_configuration_modules_and_folders(configured, own_home, tmp_path):
     config = str(configured("pass"))
     protection = Protection.of(lock.lock(config, repin=False).plan)
-    (plan,) = own_home.rglob("*.plan")
+    (plan,) = own_home.rglob("plans/*.plan")
     for path in (config, str(tmp_path / "pass.wasm"), str(tmp_path / "manifest.toml"), str(plan)):
         event = claude.from_mapping(
             {"hook_event_name": "PreToolUse", "tool_name": "Write", "tool_input": {"file_path": path, "content": ""}}

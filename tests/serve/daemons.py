@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.recorded import recorded_in
 from tests.serve.host import SERVE, Host, wire
 from wasmguard import link
 from wasmguard.errors import HostError
@@ -102,10 +103,7 @@ class Place:
 
     def records(self, kind):
         """The records of *kind*."""
-        with suppress(FileNotFoundError):
-            lines = map(json.loads, (self.state / "records.jsonl").read_text().splitlines())
-            return [line for line in lines if line["kind"] == kind]
-        return []
+        return recorded_in(self.state, kind)
 
     def written(self, text):
         """A changed configuration, in place at once."""

@@ -1,6 +1,5 @@
 """The master follows the configuration: what counts comes into force, what does not changes nothing, both are told."""
 
-import json
 import os
 import signal
 import time
@@ -8,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.recorded import recorded
 from tests.serve.daemons import until
 from wasmguard import plan
 from wasmguard.errors import ConfigError, HostError
@@ -56,11 +56,7 @@ def changed(config, text="# changed\n", *, instead=False):
 
 
 def records(own_home):
-    try:
-        lines = (own_home / "wasmguard/records.jsonl").read_text().splitlines()
-    except FileNotFoundError:
-        return []
-    return [(said["old"], said["new"], said["error"]) for said in map(json.loads, lines) if said["kind"] == "reload"]
+    return [(said["old"], said["new"], said["error"]) for said in recorded("reload")]
 
 
 # --- at the start ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from wasmguard import audit, bearer, installed, plan
+from tests.recorded import waiting
+from wasmguard import bearer, installed, plan
 from wasmguard.agents import claude_settings
 from wasmguard.errors import BundleError, ConfigError, HostError, UsageError
 from wasmguard.workshop import hook_command, settings_file
@@ -118,8 +119,7 @@ def test_a_copy_is_kept_and_it_is_on_the_record(here):
     with open(entry.backup, "rb") as copy:
         assert copy.read() == BEFORE.encode()
     assert entry.backup in texts(outcome)
-    with open(audit.path()) as records:
-        assert [json.loads(line)["kind"] for line in records] == ["installed"]
+    assert [record["kind"] for record in waiting()] == ["installed"]
 
 
 def test_to_repeat_it_changes_nothing(here):

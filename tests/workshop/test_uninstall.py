@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
+from tests.recorded import waiting
 from tests.serve.host import ROOT
 from tests.workshop.test_install import BEFORE, everything, here, hooks, texts
-from wasmguard import audit, installed, link, places
+from wasmguard import installed, link, places
 from wasmguard.agents import claude_settings
 from wasmguard.errors import HostError, UsageError
 from wasmguard.workshop import settings_file
@@ -41,8 +42,7 @@ def test_a_file_that_nobody_changed_is_what_it_was(here, gone, scope, transport)
     assert here.file(scope).read_bytes() == BEFORE.encode()
     assert outcome.changed
     assert installed.entries() == ()
-    with open(audit.path()) as records:
-        assert json.loads(list(records)[-1])["kind"] == "uninstalled"
+    assert waiting()[-1]["kind"] == "uninstalled"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ What the client does with settings was measured with Claude Code 2.1.330; `claud
 4. A URL takes variables of the client's environment in its headers, those in `allowedEnvVars`; others become empty. The
    client sends no SessionStart and no Setup to a URL. `CLAUDE_PROJECT_DIR` is not in its environment, only in a hook's.
 5. `ALWAYS` is hooked whatever the policies judge: what gates, ConfigChange (our entry is not taken out under a running
-   session) and SessionStart (the daemon is up before the first call).
+   session), SessionStart (the daemon is up before the first call), and what came of a call (whether the input that was
+   granted is the one that ran).
 6. WorktreeCreate is never hooked: the client expects of the hook to make the worktree.
 7. An entry is ours if it runs one of our clients or `wasmguard serve`, or calls our URL on this machine.
 
@@ -38,7 +39,10 @@ SCOPES = ("user", "project", "local", "managed")
 SETTINGS, LOCAL, MANAGED = "settings.json", "settings.local.json", "managed-settings.json"
 ADMINISTRATORS = {"darwin": "/Library/Application Support/ClaudeCode", "win32": "C:/Program Files/ClaudeCode"}
 
-ALWAYS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "ConfigChange")
+ALWAYS = (
+    *("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "ConfigChange"),
+    *("PostToolUse", "PostToolUseFailure"),
+)
 NEVER = frozenset({"WorktreeCreate"})
 UNMATCHED = frozenset(
     {"UserPromptSubmit", "PostToolBatch", "Stop", "TeammateIdle", "TaskCreated", "TaskCompleted", "WorktreeRemove"}

@@ -113,6 +113,41 @@ def request(event: bytes, settings: bytes, state: bytes | None = None) -> bytes:
     return b"".join((_EVENT, event, _SETTINGS, settings, _STATE, packb(state)))
 
 
+def packed(value: Any) -> bytes:
+    """Plain data of our own as msgpack: what records and cells of ours carry, never what a guest said.
+
+    Raises:
+        ValueError: if msgpack cannot say it.
+    """
+    try:
+        return packb(value, unicode_errors="surrogatepass")
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def unpacked(data: bytes) -> Any:
+    """What was `packed`.
+
+    Raises:
+        ValueError: if *data* is not one value in msgpack.
+    """
+    most = len(data)
+    try:
+        return unpackb(
+            data,
+            unicode_errors="surrogatepass",
+            max_str_len=most,
+            max_bin_len=most,
+            max_array_len=most,
+            max_map_len=most,
+            max_ext_len=0,
+        )
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  # msgpack has errors of its own kind, which derive from nothing shared
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
 def decode_request(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes | None]:
     """Event, settings and state of the request *data*, for a guest that reads none of them as msgpack.
 

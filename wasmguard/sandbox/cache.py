@@ -86,14 +86,27 @@ class Vault:
             _clear(folder)
         _write(self.folder, name, MAGIC + self._mac(name, data) + data)
 
+    def key(self) -> bytes:
+        """This user's key, made if there is none yet.
+
+        Raises:
+            CacheError: if it cannot be read or made.
+        """
+        if self._key is None:
+            self._ensure_key()
+        return self._known_key()
+
     def _mac(self, name: str, data: bytes) -> bytes:
+        state = blake2b(name.encode() + b"\0", key=self._known_key(), digest_size=MAC)
+        state.update(data)
+        return state.digest()
+
+    def _known_key(self) -> bytes:
         if self._key is None:
             self._key = _read(self.key_folder, "key", KEY)
         if len(self._key) != KEY:
             raise CacheError(f"`{self.key_folder}/key` is damaged: delete it and run `wasmguard lock`")
-        state = blake2b(name.encode() + b"\0", key=self._key, digest_size=MAC)
-        state.update(data)
-        return state.digest()
+        return self._key
 
     def _ensure_key(self) -> None:
         try:

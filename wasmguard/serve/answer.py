@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from time import time_ns
 
-from wasmguard import plan, switch
+from wasmguard import audit, plan, switch
 from wasmguard.errors import EventError, PlanStale, WasmguardError
 from wasmguard.sandbox.isolation import PROCESS
 from wasmguard.serve.options import parsed, settled
@@ -46,8 +46,10 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
             return ANSWERED, PASSED, b""
         guard = _guard(config, raw)
         _guards.append(guard)
+        from wasmguard import recorder
         from wasmguard.agents import claude
 
+        recorder.way = recorder.HOOK
         event = parsed_event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except EventError as error:
@@ -90,6 +92,7 @@ def refusal(raw: bytes, why: str, rewrites: Rewrites) -> Reply:
     from wasmguard.serve import hidden
 
     name, why = claude.name_of(raw), lines(f"wasmguard: {why}", 4_000)
+    audit.quietly("refused", event=name, why=why, bytes=len(raw))
     if name in OUTPUTS:
         return ANSWERED, claude.encode(hidden.answer(name, raw, why, rewrites)), b""
     answer = claude.encode(claude.refusal(name, why))

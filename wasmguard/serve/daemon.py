@@ -29,6 +29,7 @@ from wasmguard.serve import activation, listening
 from wasmguard.serve.board import Board
 from wasmguard.serve.following import PAUSE, Following, say
 from wasmguard.serve.http import HttpTalk
+from wasmguard.serve.recording import Moving
 from wasmguard.serve.standing import Standing
 from wasmguard.serve.start import note
 from wasmguard.serve.talk import FrameTalk
@@ -132,6 +133,7 @@ class Master:
         self._board, self._notes = Board(workers), Board(1).seats[0]
         self._following = Following(config, self._private)
         self._team = Team(workers, self._work, self._private, lambda number: self._board.seats[number].pid)
+        self._moving = Moving(config, self._private)
         self._noted = self._following.reload
         self._facts = Facts(self._notes, self._told())
         self._wake: tuple[int, ...] = ()
@@ -172,6 +174,7 @@ class Master:
         if not self._open and self._team.seated():
             self._begin()
         self._following.look()
+        self._moving.look()
         if self._noted is not self._following.reload:
             self._noted = self._following.reload
             self._notes.write("reload", self._noted.as_dict())
@@ -203,6 +206,7 @@ class Master:
         activation.notify("STOPPING=1", self._manager)
         self._following.end()
         self._team.end(DRAIN)
+        self._moving.end()
         if self._open:
             self._record("ended", digest=self._following.digest, why=self._why or "an error")
             say(f"ended: {self._why or 'an error'}")

@@ -13,7 +13,7 @@ import os
 from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 
-from wasmguard import places, plan, switch
+from wasmguard import places, plan, recorder, switch
 from wasmguard.agents import claude, sdk
 from wasmguard.decision import OURSELVES
 from wasmguard.errors import PlanStale, WasmguardError
@@ -78,6 +78,7 @@ class Standing:
         Raises:
             WasmguardError: if there can be none.
         """
+        recorder.way = recorder.DAEMON
         self._files, self._mark = (config, plan.file_of(config)), switch.mark()
         self.last, self.reload = Told(), Reload()
         _ensure_locked(config)

@@ -151,7 +151,7 @@ def _config(folder: str, name: str, policies: Sequence[Mapping[str, Any]], top: 
     """A configuration in *folder*, and its path."""
     path = os.path.join(folder, f"{name}{TOML}")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(spelled(policies, **top))
+        file.write(spelled(policies, **{**top, "record": {"on": False}}))  # a run would leave gigabytes
     return path
 
 
