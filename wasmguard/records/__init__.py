@@ -1,0 +1,1 @@
+"""Records: what was decided, in a database that shows when somebody changed it."""
