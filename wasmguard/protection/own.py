@@ -1,7 +1,7 @@
 """Commands that change the guard itself, or start an agent without its hooks.
 
 1. `wasmguard` may be asked for what is listed in `HARMLESS`. Everything else changes what decides, or when; a daemon
-   too, which could answer in place of ours.
+   too, which could answer in place of ours. Who acknowledges an alarm has looked at it: that is its owner.
 2. Nobody ends a process by the name of wasmguard, and nobody uninstalls it.
 3. Claude Code is not started so that it drops its hooks, nor told to write so into its settings.
 """
@@ -22,6 +22,9 @@ HARMLESS = word_set(
 CHANGING = word_set("allow init install lock off stop ui uninstall")
 """The rest, as far as it exists: these are also seen behind commands that we do not know."""
 
+ACKNOWLEDGING = "--ack"
+"""How the one thing begins that `verify` changes: an alarm ends (`wasmguard.alarm`)."""
+
 ENDING = word_set("kill pkill killall skill snice systemctl launchctl service supervisorctl taskkill")
 INSTALLERS = word_set("pip uv pipx conda mamba poetry pdm pixi brew apt apt-get dnf yum zypper pacman apk nix claude")
 REMOVING = word_set("uninstall remove purge disable rm del -R -Rs -Rns")
@@ -29,8 +32,13 @@ REMOVING = word_set("uninstall remove purge disable rm del -R -Rs -Rns")
 UNHOOKED = word_set("--bare --safe-mode")  # how Claude Code 2.1.329 starts without hooks; as variables:
 UNHOOKING = word_set("CLAUDE_CODE_SIMPLE CLAUDE_CODE_SAFE_MODE")
 
-INSIDE = ("wasmguard.switch", "wasmguard import switch", "switch_off", "workshop.off", "workshop import off")
-"""What code that switches us off from within has to spell out."""
+INSIDE = (
+    *("wasmguard.switch", "wasmguard import switch", "switch_off", "workshop.off", "workshop import off"),
+    *("wasmguard.exceptions", "wasmguard import exceptions", "workshop.allow", "workshop import allow"),
+    *("wasmguard.alarm", "wasmguard import alarm", "wasmguard.granted", "wasmguard import granted"),
+    *("wasmguard.spool", "wasmguard import spool", "wasmguard.audit", "wasmguard import audit"),
+)
+"""What code has to spell out that does from within what only the owner may."""
 
 TERMINAL = "the owner does that in a terminal"
 
@@ -58,6 +66,8 @@ def _asked(arguments: Sequence[str]) -> str:
         if word == "--config":
             next(rest, "")
         elif word[:1] != "-":
+            if word == "verify" and any(argument.startswith(ACKNOWLEDGING) for argument in arguments):
+                return f"the agent may not acknowledge an alarm: {TERMINAL}"
             harmless = word in HARMLESS and not (word == "serve" and _listens(arguments))
             harmless = harmless or not {"-h", "--help"}.isdisjoint(arguments)
             return "" if harmless else f"the agent may not run `wasmguard {word[:40]}`: {TERMINAL}"
@@ -85,7 +95,7 @@ def _module(arguments: Sequence[str]) -> str:
 def _behind(words: Sequence[str]) -> str:
     """Rule 1 for what comes behind a command that runs others: `uv run wasmguard off`."""
     for at, word in enumerate(words[1:], 1):
-        if word in CHANGING | {"serve"} and commands.name_of(words[at - 1]) == "wasmguard":
+        if word in CHANGING | {"serve", "verify"} and commands.name_of(words[at - 1]) == "wasmguard":
             return _asked(words[at:])
     return ""
 
