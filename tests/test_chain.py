@@ -7,8 +7,10 @@ from itertools import product
 
 import pytest
 
+from wasmguard import chain
 from wasmguard.chain import decided
 from wasmguard.decision import Effect, Verdict
+from wasmguard.errors import NotAtOnce
 from wasmguard.event import Event
 from wasmguard.guest.outputs import NOTICE
 from wasmguard.limits import ROUNDS
@@ -17,8 +19,9 @@ from wasmguard.limits import ROUNDS
 class Said:
     """A policy that looks up its answer by `file_path`: an effect, or a new path; it remembers what it was asked."""
 
-    def __init__(self, name, answers=None, *, default=Effect.PASS, shadow=False):
-        self.name, self.answers, self.default, self.shadow, self.asked = name, answers or {}, default, shadow, []
+    def __init__(self, name, answers=None, *, default=Effect.PASS, shadow=False, of=""):
+        self.name, self.answers, self.default, self.asked = name, answers or {}, default, []
+        self.shadow, self.shadow_of = shadow or bool(of), of
 
     def ask(self, event):
         path = event.input["file_path"]
@@ -103,6 +106,57 @@ def test_a_shadowed_policy_is_asked_about_the_original_and_never_obeyed():
     decision = decided([shadow, Said("moves", {"/a": "/b"})], write("/a"))
     assert (decision.effect, shadow.asked) == (Effect.PASS, ["/a"])
     assert [v.policy for v in decision.verdicts if v.shadow] == ["shadow"]
+
+
+def test_another_version_of_a_policy_is_asked_about_what_that_policy_was_asked_about_first():
+    gate, version = Said("gate", {"/b": "/c"}), Said("next", of="gate", default=Effect.DENY)
+    decision = decided([version, Said("moves", {"/a": "/b"}), gate], write("/a"))
+    assert (decision.effect, decision.rewrite) == (Effect.PASS, {"file_path": "/c"})
+    assert (gate.asked, version.asked) == (["/b", "/c"], ["/b"])
+    assert [(v.policy, v.shadow, v.of) for v in decision.verdicts][-1] == ("next", True, "gate")
+    assert not any(v.of for v in decision.verdicts[:-1])
+
+
+def test_another_version_of_a_policy_that_was_not_asked_is_asked_about_what_was_left():
+    gate, version = Said("gate"), Said("next", of="gate")
+    decided([Said("moves", {"/a": "/b"}), Said("no", default=Effect.DENY), gate, version], write("/a"))
+    assert (gate.asked, version.asked) == ([], ["/b"])
+
+
+@pytest.mark.parametrize("of", ["", "gate"])
+def test_a_shadow_that_breaks_is_a_fault_of_its_own(of):
+    broken = Said("broken", shadow=True, of=of)
+    broken.ask = None
+    decision = decided([broken, Said("gate", {"/a": Effect.ALLOW})], write("/a"))
+    assert (decision.effect, decision.verdicts[-1].fault, decision.verdicts[-1].of) == (
+        Effect.ALLOW,
+        "internal error: TypeError: please report it",
+        of,
+    )
+
+
+def test_a_shadow_that_cannot_be_asked_at_once_says_so():
+    late = Said("late", shadow=True)
+
+    def ask(_event):
+        raise NotAtOnce
+
+    late.ask = ask
+    with pytest.raises(NotAtOnce):
+        decided([late], write("/a"))
+
+
+def test_shadows_take_no_decisions_time(monkeypatch):
+    monkeypatch.setattr(chain, "PATIENCE", -1.0)
+    shadow = Said("shadow", shadow=True)
+    decision = decided([shadow, Said("gate")], write("/a"))
+    assert (decision.effect, shadow.asked) == (Effect.PASS, [])
+    assert decision.verdicts[-1].fault == "not asked: 0 s went into this event before: ask fewer"
+
+
+def test_a_shadows_rewrite_that_changes_nothing_is_none():
+    decision = decided([Said("shadow", {"/a": "/a"}, shadow=True)], write("/a"))
+    assert [(v.policy, v.rewrite) for v in decision.verdicts] == [("shadow", None)]
 
 
 def test_every_verdict_is_kept_in_the_order_it_was_given():

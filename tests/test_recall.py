@@ -53,7 +53,7 @@ class Store:
 class Counts:
     """A policy that counts its events; above *most* it denies."""
 
-    shadow = False
+    shadow, shadow_of = False, ""
 
     def __init__(self, name="counts", store=None, *, most=99, effect=Effect.DENY, moves=None, on_fault=Effect.DENY):
         self.name, self.store, self.most, self.effect, self.moves = name, store, most, effect, moves
@@ -163,6 +163,37 @@ def test_a_shadowed_policy_remembers_and_its_faults_are_its_own():
     assert (decision.effect, decision.because) == (Effect.PASS, ())
     assert store.held == {"counts": b"1", "real": b"1"}
     assert [(v.policy, v.shadow) for v in decision.verdicts if v.fault] == [("counts", True)]
+
+
+def test_another_version_of_a_policy_remembers_under_its_own_name_what_that_policy_was_asked_about():
+    store = Store(counts=b"4")
+    version = Counts("next", store, moves="elsewhere")
+    version.shadow, version.shadow_of = True, "counts"
+    seen = []
+    asked = version.ask
+    version.ask = lambda event, state=None: (seen.append(event.input["to"]), asked(event, state))[1]
+    decision = recalled([version, Counts("moves", moves="there"), Counts(store=store)], event(), None)
+    assert (decision.rewrite, seen) == ({"to": "there"}, ["there"])
+    assert store.held == {"counts": b"5", "next": b"1"}
+    assert [(v.policy, v.of) for v in decision.verdicts if v.shadow] == [("next", "counts")]
+
+
+def test_a_lost_race_asks_no_shadow_twice():
+    store = Store(others=[{"counts": b"5"}])
+    shadow = Counts("shadow")
+    shadow.shadow = True
+    recalled([Counts(store=store), shadow], event(), None)
+    assert shadow.given == [None]
+
+
+def test_a_shadow_that_breaks_in_its_turn_is_a_fault_of_its_own():
+    store = Store()
+    shadow = Counts("shadow", store)
+    shadow.shadow, shadow.ask = True, None
+    decision = recalled([shadow, Counts(store=store)], event(), None)
+    assert (decision.effect, store.held) == (Effect.PASS, {"counts": b"1"})
+    assert decision.verdicts[-1].fault == "internal error: TypeError: please report it"
+    assert ended(store)
 
 
 def test_turns_in_two_stores_are_taken_alone():

@@ -23,6 +23,7 @@ from wasmguard import matcher as matchers
 from wasmguard.agents.claude import KNOWN
 from wasmguard.config_grants import GrantsConfig, plain
 from wasmguard.config_limits import LimitsConfig, Timeout, bounded
+from wasmguard.config_record import RecordConfig
 from wasmguard.decision import OURSELVES
 from wasmguard.guest.manifest import EventName, PolicyName, Table, ToolPattern
 from wasmguard.limits import HARD_MAX
@@ -109,6 +110,10 @@ class PolicyConfig(Table):
     shadow: bool = Field(default=False, examples=[True])
     """Whether it is asked and recorded, but never obeyed."""
 
+    shadow_of: PolicyName | None = Field(default=None, examples=["sandbox-writes"])
+    """The policy that this is another version of: it is asked beside it, under the same terms where it says nothing
+    else, and never obeyed."""
+
     timeout: Annotated[Timeout, AfterValidator(lambda clock: bounded(clock, HARD_MAX.clock))] | None = Field(
         default=None, examples=["1 s"]
     )
@@ -123,6 +128,8 @@ class PolicyConfig(Table):
             raise ValueError("`tools`, `matcher` and `matchers` say the same: keep one of them")
         if self.matchers and self.events and self.matchers.keys() != set(self.events):
             raise ValueError("`matchers` names other events than `events`: leave `events` out")
+        if self.shadow_of is not None and "shadow" in self.model_fields_set and not self.shadow:
+            raise ValueError("`shadow_of` says that it is never obeyed, `shadow = false` that it is: keep one of them")
         if self.timeout is not None and self.limits.clock is not None:
             raise ValueError("`timeout` and `limits.clock` say the same: keep one of them")
         return self
@@ -222,6 +229,9 @@ class File(Table):
 
     state: StateConfig = Field(default=StateConfig(), examples=[{"store": "sqlite"}])
     """Where policies remember things."""
+
+    record: RecordConfig = Field(default=RecordConfig(), examples=[{"inputs": "full"}])
+    """What is recorded of events and decisions."""
 
     policy: Annotated[tuple[PolicyConfig, ...], Field(strict=False), BeforeValidator(_many)] = ()
     """The policies, in the order in which they are asked."""

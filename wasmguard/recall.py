@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from time import monotonic
 
-from wasmguard.chain import decided
+from wasmguard.chain import amounts_to, asked_once, course, watched
 from wasmguard.decision import Verdict, settle
 from wasmguard.errors import StateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
+    from wasmguard.chain import Asked
     from wasmguard.decision import Decision, Effect
     from wasmguard.event import Event
     from wasmguard.state.interface import Slot, Store, Turn
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
         def name(self) -> str: ...
         @property
         def shadow(self) -> bool: ...
+        @property
+        def shadow_of(self) -> str: ...
         @property
         def store(self) -> Store | None: ...
         @property
@@ -51,19 +54,36 @@ PATIENCE = 5.0  # seconds; a hook has 25 in all
 
 def recalled(policies: Sequence[Stateful], event: Event, environ: Mapping[str, str] | None) -> Decision:
     """What *policies* amount to for *event*, some of which remember something."""
-    aside = [policy for policy in policies if policy.shadow and policy.store is not None]
-    decision = _recalled([policy for policy in policies if policy not in aside], event, environ)
-    watched = [verdict for policy in aside for verdict in _recalled([policy], event, environ).verdicts]
-    return decision.replaced(verdicts=(*decision.verdicts, *watched))
+    begun = monotonic()
+    went = course((), event)
+
+    def obeyed(asked: Sequence[Asked]) -> Decision:
+        nonlocal went
+        went = course(asked, event)
+        return amounts_to(went)
+
+    def once(shadow: Stateful) -> Sequence[Verdict]:
+        seen = went.seen_by(shadow)
+        return _recalled([shadow], seen, environ, lambda asked: settle(asked_once(p, seen) for p in asked)).verdicts
+
+    decision = _recalled([policy for policy in policies if not policy.shadow], event, environ, obeyed)
+    said = watched([policy for policy in policies if policy.shadow], once, begun)
+    return decision.replaced(verdicts=(*decision.verdicts, *said))
 
 
-def _recalled(policies: Sequence[Stateful], event: Event, environ: Mapping[str, str] | None) -> Decision:
+def _recalled(
+    policies: Sequence[Stateful],
+    event: Event,
+    environ: Mapping[str, str] | None,
+    decide: Callable[[Sequence[Asked]], Decision],
+) -> Decision:
+    """What *decide* makes of *policies* in one turn, kept (rules 2 and 3)."""
     stores = _stores(policies)
     races, until = 0, monotonic() + PATIENCE
     while True:
         turn = _Turn(stores, event, environ, alone=races >= RACES or len(stores) > 1)
         try:
-            decision = decided([_Asked(policy, turn) for policy in policies], event)
+            decision = decide([_Asked(policy, turn) for policy in policies])
             why = turn.kept(decision)
         except StateError as error:
             return _unkept(policies, decision, error)
@@ -156,7 +176,7 @@ class _Asked:
     """A policy in one turn, for the chain."""
 
     def __init__(self, policy: Stateful, turn: _Turn) -> None:
-        self.name, self.shadow = policy.name, policy.shadow
+        self.name, self.shadow, self.shadow_of = policy.name, policy.shadow, policy.shadow_of
         self._policy, self._turn = policy, turn
 
     def ask(self, event: Event) -> Verdict:

@@ -143,6 +143,11 @@ def test_a_server_that_does_not_answer_is_not_locked(configured):
     assert "not usable: `redis://127.0.0.1:1/0`" in said(path) or "Redis cannot be used" in said(path)
 
 
+def test_another_version_of_a_policy_is_called_one(configured):
+    told = said(configured("pass", "deny", deny={"shadow_of": '"pass"'}))
+    assert "2. deny (shadow of pass: asked about the same events and recorded, never obeyed)" in told
+
+
 def test_a_shadow_denies_nothing(configured):
     told = said(configured("deny", deny={"shadow": "true"}))
     assert "what it answers is recorded, and changes nothing" in told

@@ -53,6 +53,8 @@ def explained(config: str) -> Iterator[str]:
 
 def _policy(number: int, policy: plan.PlannedPolicy, told: Locked) -> Iterator[str]:
     shadow = " (shadow: asked and recorded, never obeyed)" if policy.shadow else ""
+    if policy.shadow_of:
+        shadow = f" (shadow of {policy.shadow_of}: asked about the same events and recorded, never obeyed)"
     yield f"{number}. {policy.name}{shadow}"
     summary = f": {told.summary}" if told.summary else ""
     yield from _wrapped(f"is {policy.reference} ({policy.kind} module, sha256 {policy.sha256[:12]}…){summary}")
