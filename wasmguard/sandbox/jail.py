@@ -14,6 +14,10 @@ at paths. Order matters: import everything, load every module, *then* enter. Lan
 for those it starts later, so the clock starts inside of it; and before the limits, which allow no thread. Afterwards
 nothing can be imported or opened, no thread can be started and no memory made executable.
 
+There are two filters. A cell has the first. A process that decides recorded events again has the guests and the grants
+in it; its own differs in one thing: it may ask what kind of file lies at a path, itself and not what a link there leads
+to (`lstat`), because grants do (`wasmguard.guest.paths`). A guest that took it over would learn which files there are.
+
 The filter is written for x86-64; system calls have other numbers elsewhere.
 """
 
@@ -66,6 +70,10 @@ KILLED = {
 # fmt: on
 """What no cell calls by mistake: the process ends with SIGSYS, and its parent says so. The rest is refused (EPERM)."""
 
+LSTAT, NEWFSTATAT = 6, 262
+AT_FDCWD, NO_FOLLOW = 2**32 - 100, 0x100  # fcntl.h; AT_SYMLINK_NOFOLLOW
+"""What `os.lstat` comes to, in one C library or the other."""
+
 MMAP, MPROTECT, MADVISE, TGKILL, SENDTO, RECVFROM, FUTEX = 9, 10, 28, 234, 44, 45, 202
 PROT_EXEC = 4
 RECEIVE_FLAGS, SEND_FLAGS = (0, 0x40), (0,)  # MSG_DONTWAIT; never MSG_OOB, through which CVE-2025-38236 was reached
@@ -75,13 +83,14 @@ FUTEX_COMMAND = 0x7F  # without the flags for private futexes and for the clock
 FUTEX_COMMANDS = (0, 1, 9, 10)  # wait, wake, both with a bit set; none of those that know owners (CVE-2014-3153)
 
 
-def enter(room: int, *, channel: int, follow: bool, threads: Callable[[], None]) -> dict[str, Any]:
+def enter(room: int, *, channel: int, follow: bool, threads: Callable[[], None], looks: bool = False) -> dict[str, Any]:
     """Shut this process in with all layers that the machine has. Cannot be undone.
 
     *room* is how many bytes of address space it may take on top of what it has; *channel* the one descriptor that it
     may talk through; *threads* starts those that it will need; with *follow* it dies when the thread that started it
-    does. Returns the report that `wasmguard doctor` shows: `landlock` (its ABI, 0 without), `seccomp` (instructions of
-    the filter, 0 without), `limits` (names), `isolation` (`full` or `partial`), `why` (what is missing).
+    does; with *looks* it may see what kind of file is at a path. Returns the report that `wasmguard doctor` shows:
+    `landlock` (its ABI, 0 without), `seccomp` (instructions of the filter, 0 without), `limits` (names), `isolation`
+    (`full` or `partial`), `why` (what is missing).
 
     Raises:
         OSError: if a layer that is there refuses. Then no guest may run.
@@ -95,7 +104,7 @@ def enter(room: int, *, channel: int, follow: bool, threads: Callable[[], None])
     threads()
     limits = _limit(room, mapped)
     if linux:
-        seccomp = _seccomp(linux, channel)
+        seccomp = _seccomp(linux, channel, looks)
     missing = [] if landlock else [f"no Landlock in this kernel ({sys.platform})"]
     missing += [] if seccomp else [f"no filter of system calls for this kernel ({sys.platform}, {os.uname().machine})"]
     missing += [] if "RLIMIT_AS" in limits else ["no bound on memory: /proc is not there"]
@@ -170,11 +179,11 @@ def _landlock(libc: ctypes.CDLL) -> int:
     return int(abi)
 
 
-def _seccomp(libc: ctypes.CDLL, channel: int) -> int:
+def _seccomp(libc: ctypes.CDLL, channel: int, looks: bool) -> int:
     """Install the filter on all threads. The number of its instructions, 0 where there can be none."""
     if os.uname().machine != "x86_64" or sys.maxsize < 2**32:
         return 0
-    steps = _filter(os.getpid(), channel)
+    steps = _filter(os.getpid(), channel, looks=looks)
     code = ctypes.create_string_buffer(b"".join(steps))
     program = _Program(len(steps), ctypes.addressof(code))
     if libc.syscall(SECCOMP, SET_MODE_FILTER, ctypes.c_ulong(ALL_THREADS), ctypes.byref(program)) == 0:
@@ -190,7 +199,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _filter(pid: int, channel: int) -> list[bytes]:
+def _filter(pid: int, channel: int, *, looks: bool = False) -> list[bytes]:
     """Classic BPF over the call's number, architecture and arguments (`struct seccomp_data`)."""
     steps = [_load(4), _step(0x15, X86_64, 1, 0), _give(KILL)]
     steps += [_load(0), _step(0x35, X32, 0, 1), _give(KILL)]
@@ -207,6 +216,10 @@ def _filter(pid: int, channel: int) -> list[bytes]:
     steps += _on(MADVISE, *_must(2, DONT_NEED, otherwise=EPERM), _give(ALLOW))
     # abort() signals its own process; nothing else may be signalled, nor itself in another way
     steps += _on(TGKILL, *_must(0, pid), *_must(2, SIGABRT), _give(ALLOW))
+    if looks:
+        steps += _on(LSTAT, _give(ALLOW))
+        here, itself = _must(0, AT_FDCWD, otherwise=EPERM), _must(3, NO_FOLLOW, otherwise=EPERM)
+        steps += _on(NEWFSTATAT, *here, *itself, _give(ALLOW))
     return [*steps, _give(EPERM)]
 
 

@@ -1,0 +1,94 @@
+"""What is said to a process that decides again, and what is believed of its words."""
+
+import pytest
+
+from tests.workshop.rerun.conftest import asked, write
+from wasmguard.decision import Effect, Verdict, settle
+from wasmguard.guest.codec import packed, unpacked
+from wasmguard.workshop.rerun import forms
+
+LOUD = Verdict(
+    policy="a",
+    effect=Effect.ASK,
+    reason="why",
+    rewrite={"file_path": "/y", "content": "\ud800"},
+    fault="f",
+    context="c",
+    interrupt=True,
+    permissions=({"type": "setMode"},),
+    notes=("n",),
+    state=b"",
+    shadow=False,
+    of="b",
+    fuel=0,
+    microseconds=1.5,
+    given=b"",
+    answer=b"x",
+)
+QUIET = Verdict(policy="b", effect=Effect.PASS, reason="", fuel=7)
+
+
+def claimed(*verdicts):
+    number, said = unpacked(packed(forms.outcome(5, settle(verdicts))))
+    assert number == 5
+    return forms.decision(write(), said)
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        (),
+        (QUIET,),
+        (LOUD,),
+        (QUIET, LOUD),
+        (QUIET.replaced(shadow=True), QUIET),
+        (LOUD.replaced(shadow=True),),
+        (LOUD.replaced(effect=Effect.DENY), QUIET),
+        (QUIET.replaced(output={}),),
+        (QUIET.replaced(context="c"),),
+    ],
+)
+def test_a_decision_comes_back_as_it_was_made(verdicts):
+    assert claimed(*verdicts) == settle(verdicts)
+
+
+def test_there_and_back_again_is_no_rewrite():
+    there, back = (QUIET.replaced(rewrite=dict(rewrite)) for rewrite in ({"file_path": "/y"}, write().input))
+    assert claimed(there, back).rewrite is None
+    assert claimed(there).rewrite == {"file_path": "/y"}
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        {},
+        {"effect": 0},
+        {"policy": ""},
+        {"policy": 1},
+        {"policy": "a", "effect": 9},
+        {"policy": "a", "effect": True},
+        {"policy": "a", "rewrite": "text"},
+        {"policy": "a", "permissions": ["text"]},
+        {"policy": "a", "notes": "text"},
+        {"policy": "a", "state": "text"},
+        {"policy": "a", "answer": None},
+        {"policy": "a", "of": None},
+        {"policy": "a", "fuel": 1.5},
+        {"policy": "a", "another": 1},
+    ],
+)
+def test_what_is_no_verdict_is_refused(verdict):
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        forms.decision(write(), [verdict])
+
+
+def test_every_field_of_a_verdict_has_its_types():
+    assert set(forms._KINDS) == set(Verdict._fields)
+
+
+@pytest.mark.parametrize("fields", [{"number": 2**80}, {"text": "\ud800"}, {"deep": {"list": [1.5, None, True]}}])
+def test_an_event_arrives_as_it_was(fields):
+    event = write(**fields)
+    said = unpacked(forms.batch([forms.question(3, 1, asked(9, event, states={"a": b"s"}, aside=frozenset({"b"})))]))[0]
+    assert forms.asked_about(said) == event
+    assert (said[0], said[1], said[7], said[8]) == (3, 1, {"a": b"s"}, ["b"])

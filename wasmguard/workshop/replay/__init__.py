@@ -1,0 +1,1 @@
+"""`wasmguard replay`: what has happened, decided once more by other policies."""
