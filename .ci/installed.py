@@ -42,6 +42,7 @@ def main(wheel, build):
     for name, command in clients.items():
         asked([*command, "--config", str(config)])
         print(f"{name} refuses, rewrites and passes")
+    recorded(config)
     print(said("bench", str(config), "--seconds", "2", "--path", "all", "--html", "report.html"))
     assert "<svg" in Path("report.html").read_text(encoding="utf-8")
     print(said("doctor", "--config", str(config)), said("selftest"), sep="\n")  # both end with 1 if something is wrong
@@ -118,6 +119,19 @@ def asked(hook):
     moved = answer(hook, "Write", file_path="/etc/x", content="x")["hookSpecificOutput"]
     assert moved["updatedInput"] == {"file_path": "/sandbox/etc/x", "content": "x"}, moved
     assert answer(hook, "Read", file_path="/etc/x") == {}
+
+
+def recorded(config):
+    """A decision is recorded, explained, made again to the byte, and replayed."""
+    from wasmguard import Guard
+
+    with Guard.load(config) as guard:
+        fields = {"hook_event_name": "PreToolUse", "tool_name": "Write", "cwd": "/", "session_id": "s"}
+        guard.decide({**fields, "tool_input": {"file_path": "/etc/x", "content": "x"}})
+    explained = said("explain", "last")
+    assert "+ /sandbox/etc/x" in explained, explained
+    print(said("log"), explained, said("stats"), said("verify"), sep="\n")
+    print(said("replay", "--config", str(config), "--fail-on-change"))
 
 
 def answer(hook, tool, **tool_input):

@@ -58,6 +58,23 @@ def configured(tmp_path, own_home, assembled):
 
 
 @pytest.fixture
+def recording(configured):
+    """Loads a guard of the named guests, by an owner who wrote this into `[record]`: `recording("on = false", "deny")`.
+
+    What else is given goes to `configured`.
+    """
+
+    def load(record, *names, **extra):
+        from wasmguard import Guard
+
+        path = configured(*names, **extra)
+        path.write_text(f"{path.read_text()}\n[record]\n{record}\n")
+        return Guard.load(path, isolation="thread")
+
+    return load
+
+
+@pytest.fixture
 def never_here(monkeypatch):
     """No guest may run in this process; what ran all the same."""
     from wasmguard.sandbox import call, failure, opa_guest, opa_portable, portable, watched

@@ -91,6 +91,9 @@ def test_nothing_found_says_what_there_would_be(run, recorded):
         in run("log", "--tool", "Wirte").stdout
     )
     assert "the last one is of" in run("log", "--since", "2040-01-01").stdout
+    assert "tools with records are `Bash`, `Read`" in " ".join(run("stats", "--tool", "Wirte").stdout.split())
+    assert "policies with records are `guard`" in " ".join(run("log", "--policy", "nobody").stdout.split())
+    assert max(map(len, run("log", "--session", "x" * 40, "--tool", "Bash").stdout.splitlines())) <= 80
     assert run("log", "--tool", "Wirte", "--json").stdout == ""
 
 

@@ -49,3 +49,8 @@ def test_whose_fault_it_is_is_told_apart_by_class():
     ]
     for one in branches:
         assert [other for other in branches if issubclass(one, other)] == [one]
+
+
+def test_what_the_system_says_is_a_cause_in_a_message():
+    assert errors.why_of(OSError(28, "No space left on device")) == "no space left on device"
+    assert errors.why_of(TimeoutError()) == "timeouterror"

@@ -28,7 +28,7 @@ def clock(monkeypatch):
 
 
 def event(name="PreToolUse", agent="claude", **fields):
-    said = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "cwd": "/work", "session_id": "s", **fields}
+    said = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "cwd": "/task", "session_id": "s", **fields}
     return Event(name=name, agent=agent, fields={"hook_event_name": name, **said})
 
 
@@ -47,7 +47,8 @@ def exception(policies=("gate",), start=NOW, seconds=600, config=CONFIG, **chang
 
 
 def taken(carried=("gate",), config=CONFIG, **changed):
-    return exceptions.taken(config, event(**changed), set(carried))
+    found = exceptions.found(config, event(**changed))
+    return found if found is not None and found.covers(set(carried)) and exceptions.use(found) else None
 
 
 def file_of(made):
@@ -82,7 +83,7 @@ def test_it_counts_in_another_session_and_call():
         {"agent": "codex"},
         {"name": "PermissionRequest"},
         {"tool_name": "Monitor"},
-        {"cwd": "/work/sub"},
+        {"cwd": "/task/sub"},
         {"cwd": None},
         {"tool_input": {"command": "ls "}},
         {"tool_input": {"command": "ls", "timeout": 1}},
@@ -256,6 +257,26 @@ def test_of_those_who_come_together_one_has_it():
     for thread in coming:
         thread.join(30)
     assert [one is not None for one in found].count(True) == 1
+
+
+def test_one_for_the_same_call_also_sets_aside_whom_the_earlier_one_does_and_neither_gets_longer():
+    exceptions.add(exception(seconds=60))
+    assert exceptions.add(exception(seconds=600, policies=("other",))).policies == ("gate", "other")
+    assert [(found.end, found.policies) for found in exceptions.standing()] == [(NOW + 60, ("gate", "other"))]
+
+
+def test_what_no_record_can_say_was_never_allowed():
+    exceptions.add(exception())
+    assert taken(tool_input={"n": 2**80}) is None
+    assert exceptions.any_()
+
+
+def test_one_that_ended_while_it_was_thought_about_does_not_count(clock):
+    exceptions.add(exception())
+    found = exceptions.found(CONFIG, event())
+    clock(NOW + 600)
+    assert not exceptions.use(found)
+    assert not exceptions.any_()
 
 
 def test_a_later_one_takes_the_place_of_an_earlier_one():

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import shutil
+from time import time
 
 import pytest
 
-from wasmguard import Effect, Event, Guard
-from wasmguard.errors import ConfigError, ModuleChanged, PlanStale, Ungranted
-from wasmguard.guard import Guards
+from tests.recorded import waiting
+from wasmguard import Effect, Event, Guard, alarm, exceptions, spool
+from wasmguard.errors import ConfigError, HostError, ModuleChanged, PlanStale, Ungranted
+from wasmguard.event import GATING, STOPPING
 from wasmguard.guest.outputs import NOTICE
 from wasmguard.lock import lock
 from wasmguard.policy import _named
@@ -470,30 +472,6 @@ def test_what_takes_long_or_remembers_is_not_decided_at_once(configured):
         assert guard.decide_at_once(WRITE) is None
 
 
-def test_several_guards_decide_as_one_chain(configured, tmp_path):
-    moves = {'grants.rewrite."Write.file_path"': '{ within = "/sandbox" }'}
-    mover = Guard.load(configured("rewrite_constant", rewrite_constant=moves))
-    other = Guard.load(configured("pass", "deny", deny={"tools": '["Bash"]'}))
-    with Guards(other, mover) as guards:
-        decision = guards.decide(WRITE)
-        assert [v.policy for v in decision.verdicts] == ["pass", "rewrite-constant", "pass", "rewrite-constant"]
-        assert guards.decide(WRITE | {"tool_name": "Bash"}).effect is Effect.DENY
-        assert asyncio.run(guards.adecide(WRITE)).rewrite == {"file_path": "/sandbox/moved", "content": "x"}
-    assert guards.decide(WRITE).effect is Effect.DENY
-    assert mover.closed
-    assert other.closed
-
-
-def test_no_guards_at_all_deny():
-    assert Guards().decide(WRITE).effect is Effect.DENY
-
-
-def test_two_guards_may_not_have_a_policy_of_the_same_name(configured):
-    one = Guard.load(configured("pass"))
-    with pytest.raises(ConfigError, match="two guards have a policy `pass`"):
-        Guards(one, one)
-
-
 @pytest.mark.parametrize(
     ("keys", "asked"),
     [
@@ -528,3 +506,196 @@ def test_a_tool_is_meant_by_its_other_names_too(configured, keys, asked):
     guard = Guard.load(configured("deny", deny={"events": '["PreToolUse"]', **keys}))
     tools = ("Bash", "Monitor", "PowerShell", "Agent", "Task", "TaskStop", "TaskCreate")
     assert [tool for tool in tools if guard.decide(WRITE | {"tool_name": tool}).effect is Effect.DENY] == asked
+
+
+CALL = {**WRITE, "session_id": "s", "tool_use_id": "toolu_1"}
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """There is no room for another record."""
+
+    def append(*_):
+        raise HostError("no space left on device: make room there")
+
+    monkeypatch.setattr(spool.Spool, "append", append)
+
+
+@pytest.mark.parametrize("name", sorted(GATING - STOPPING))
+def test_while_an_alarm_stands_its_session_may_do_nothing(recording, name):
+    event = {**CALL, "hook_event_name": name, "prompt": "go on"}
+    with recording("", "pass") as guard:
+        assert guard.decide(event).effect is Effect.PASS
+        alarm.raise_("claude", "s", "toolu_0", "the agent ran another input than the one that was granted")
+        decision = guard.decide(event)
+        assert guard.decide({**event, "session_id": "another"}).effect is Effect.PASS
+    assert decision.effect is Effect.DENY
+    assert "the agent ran another input" in decision.reason
+
+
+@pytest.mark.parametrize("name", sorted(STOPPING))
+def test_while_an_alarm_stands_an_agent_can_end(recording, name):
+    alarm.raise_("claude", "s", "toolu_0", "the agent ran another input than the one that was granted")
+    with recording("", "pass") as guard:
+        assert guard.decide({**CALL, "hook_event_name": name}).effect is Effect.PASS
+
+
+@pytest.mark.parametrize("session", [None, 7, ["s"]])
+def test_an_event_of_no_session_may_be_of_the_one_with_the_alarm(recording, session):
+    event = {**CALL, "session_id": session}
+    with recording("", "pass") as guard:
+        assert guard.decide(event).effect is Effect.PASS
+        standing = alarm.raise_("claude", "s", "toolu_0", "the agent ran a call that was denied")
+        assert guard.decide(event).effect is Effect.DENY
+        assert guard.decide({**event, "hook_event_name": "Stop"}).effect is Effect.PASS
+        alarm.end(standing)
+        assert guard.decide(event).effect is Effect.PASS
+
+
+def test_another_tool_with_the_same_input_is_another_call(recording):
+    with recording("", "pass") as guard:
+        guard.decide({**CALL, "tool_name": "mcp__db__get"})
+        guard.decide({**CALL, "tool_name": "mcp__db__drop", "hook_event_name": "PostToolUse"})
+        assert guard.decide({**CALL, "tool_use_id": "toolu_2"}).effect is Effect.DENY
+
+
+def test_a_call_that_ran_in_another_way_than_it_was_granted_raises_it(recording):
+    with recording("", "pass") as guard:
+        guard.decide(CALL)
+        ran = {**CALL, "hook_event_name": "PostToolUse", "tool_input": {"file_path": "/etc/y", "content": "x"}}
+        guard.decide(ran)
+        assert guard.decide({**CALL, "tool_use_id": "toolu_2"}).effect is Effect.DENY
+    assert waiting()[1]["executed"] == "another"
+
+
+def test_where_records_are_required_what_cannot_be_recorded_is_denied(recording, full):
+    with recording("required = true", "pass") as guard:
+        decision = guard.decide(CALL)
+    assert decision.effect is Effect.DENY
+    assert "cannot be recorded: no space left on device" in decision.reason
+
+
+def test_where_records_are_required_a_granted_call_that_is_denied_for_that_is_no_longer_granted(recording, full):
+    with recording("required = true", "pass") as guard:
+        guard.decide(CALL)
+        guard.decide({**CALL, "hook_event_name": "PostToolUse"})
+        assert alarm.raised("claude", "s").why == "the agent ran a call that was denied"
+
+
+@pytest.mark.parametrize("required", ["true", "false"])
+def test_a_deny_that_cannot_be_recorded_stays_the_policys_deny(recording, full, required):
+    with recording(f"required = {required}", "deny") as guard:
+        decision = guard.decide(CALL)
+    assert [verdict.policy for verdict in decision.because] == ["deny"]
+
+
+def test_where_records_are_not_required_one_that_is_missing_is_told_and_stops_nothing(recording, full, capfd):
+    with recording("", "pass") as guard:
+        assert guard.decide(CALL).effect is Effect.PASS
+        assert guard.decide(CALL).effect is Effect.PASS
+    assert capfd.readouterr().err.count("the decision cannot be recorded") == 1
+
+
+def test_an_owner_may_want_no_records(recording):
+    with recording("on = false", "deny") as guard:
+        assert guard.decide(CALL).effect is Effect.DENY
+        guard.decide({"no": "event"})
+    assert waiting() == []
+
+
+@pytest.fixture
+def excepted():
+    """Makes an exception for `CALL`."""
+
+    def except_(guard, *policies):
+        now = int(time())
+        bound = {"config": guard.plan.config, "agent": "claude", "event": "PreToolUse", "tool": "Write", "cwd": "/"}
+        exact = exceptions.exact(CALL["tool_input"])
+        named = {"policies": policies or ("deny",), "record": "0199aabb", "input": exact}
+        exceptions.add(exceptions.Exception_(**bound, **named, start=now, end=now + 600))
+
+    return except_
+
+
+def test_an_exception_of_the_owners_lets_exactly_one_call_pass(recording, excepted):
+    other = {**CALL, "tool_input": {**CALL["tool_input"], "content": "y"}}
+    with recording("", "deny") as guard:
+        excepted(guard)
+        assert [guard.decide(call).effect for call in (other, CALL, CALL)] == [Effect.DENY, Effect.ALLOW, Effect.DENY]
+    assert [kept.get("exception") for kept in waiting()] == [None, "0199aabb", None]
+
+
+def test_a_policy_that_was_set_aside_is_asked_and_recorded_all_the_same(recording, excepted):
+    with recording("", "deny") as guard:
+        excepted(guard)
+        guard.decide(CALL)
+    ((owner, policy),) = (kept["verdicts"] for kept in waiting())
+    assert (owner["policy"], owner["effect"]) == ("wasmguard", "allow")
+    assert (policy["policy"], policy["effect"], policy["shadow"]) == ("deny", "deny", True)
+
+
+def test_an_event_with_an_exception_counts_once_for_all_who_remember(recording, excepted):
+    with recording("", "counts", "deny", counts=STATE) as guard:
+        excepted(guard, "deny")
+        assert [counted(guard) for _ in range(3)] == [1, 2, 3]
+
+
+def test_who_remembers_and_is_set_aside_counts_once_too(recording, excepted):
+    with recording("", "counts", "deny", counts=STATE) as guard:
+        excepted(guard, "counts", "deny")
+        assert [counted(guard) for _ in range(3)] == [1, 2, 3]
+    assert [kept.get("exception") for kept in waiting()] == ["0199aabb", None, None]
+
+
+def test_an_exception_is_not_lost_where_others_deny_as_well(recording, excepted):
+    with recording("", "deny", "unreachable") as guard:
+        excepted(guard, "deny")
+        decision = guard.decide(CALL)
+        assert (decision.effect, [verdict.policy for verdict in decision.because]) == (Effect.DENY, ["unreachable"])
+        excepted(guard, "unreachable")
+        assert [guard.decide(CALL).effect for _ in range(2)] == [Effect.ALLOW, Effect.DENY]
+    assert [(kept.get("exception"), kept.get("stands")) for kept in waiting()] == [
+        ("0199aabb", True),
+        ("0199aabb", None),
+        (None, None),
+    ]
+
+
+def test_an_exception_is_not_lost_where_others_ask_as_well(recording, excepted):
+    with recording("", "ask", "unreachable", unreachable={"on_fault": '"ask"'}) as guard:
+        excepted(guard, "ask")
+        assert guard.decide(CALL).effect is Effect.ASK
+        excepted(guard, "unreachable")
+        assert [guard.decide(CALL).effect for _ in range(2)] == [Effect.ALLOW, Effect.ASK]
+
+
+def test_an_exception_that_makes_a_decision_less_strict_is_used_up(recording, excepted):
+    with recording("", "ask", "deny") as guard:
+        excepted(guard)
+        assert [guard.decide(CALL).effect for _ in range(2)] == [Effect.ASK, Effect.DENY]
+
+
+def test_an_exception_that_somebody_else_used_meanwhile_is_none(recording, excepted, monkeypatch):
+    with recording("", "counts", "deny", counts=STATE) as guard:
+        excepted(guard)
+        monkeypatch.setattr(exceptions, "use", lambda _: False)
+        assert guard.decide(WRITE).effect is Effect.DENY
+        assert counted(guard) == 2
+
+
+def test_no_exception_sets_the_guard_itself_aside(recording, excepted, own_home):
+    with recording("", "deny") as guard:
+        excepted(guard)
+        alarm.raise_("claude", "s", "toolu_0", "the agent ran a call that was denied")
+        assert guard.decide(CALL).because[0].policy == "wasmguard"
+        assert exceptions.any_()
+
+
+def test_a_decision_with_an_exception_is_not_made_at_once(recording, excepted):
+    with recording("", "deny") as guard:
+        other = {**CALL, "tool_input": {"other": 1}}
+        guard.decide(other)
+        excepted(guard)
+        assert guard.decide_at_once(other).effect is Effect.DENY
+        assert guard.decide_at_once(CALL) is None
+        assert guard.decide(CALL).effect is Effect.ALLOW

@@ -64,6 +64,14 @@ def test_no_name_leads_elsewhere(configured, name):
     assert kept.plan_of(name) is None
 
 
+def test_no_pipe_in_a_modules_place_holds_anybody_up(configured):
+    made = lock(str(configured("pass")), repin=False).plan
+    path = kept.module_of(made.policies[0].sha256)
+    os.unlink(path)
+    os.mkfifo(path)
+    assert kept.module_of(made.policies[0].sha256) is None
+
+
 def test_a_plan_goes_when_it_was_not_in_force_for_as_long_as_records_are_kept(configured):
     first = lock(str(configured("pass")), repin=False).plan
     aged(plan_file(first), 1000)

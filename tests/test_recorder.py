@@ -30,6 +30,12 @@ FIELDS = {
 GITHUB = "ghp_" + "a1B2" * 9
 
 
+@pytest.fixture(autouse=True)
+def way(monkeypatch):
+    """A program that embeds it, whatever ran in this process before."""
+    monkeypatch.setattr(module, "way", module.LIBRARY)
+
+
 @pytest.fixture
 def recorder(configured):
     """Makes a recorder of a plan with these words of its `[record]`."""
@@ -151,6 +157,34 @@ def test_a_large_event_is_cut_and_says_so(recorder):
     assert spool.waiting() < 4_000
 
 
+@pytest.mark.parametrize("before", [0, 200, 230, 250, 256])
+def test_half_a_secret_is_not_left_where_a_text_is_cut(recorder, before):
+    about = event(
+        tool_input={"command": "x " * (before // 2) + GITHUB + " y" * 5_000, "short": "z" * 300 + "… (9 characters)"}
+    )
+    record = kept(recorder(largest=2_000), settle([]), about)
+    assert GITHUB[:12] not in json.dumps(record["fields"])
+    assert record["fields"]["tool_input"]["command"].endswith(f"({len(about.input['command']):_} characters)")
+    assert record["fields"]["tool_input"]["short"].endswith("… (316 characters)")
+    assert len(record["fields"]["tool_input"]["command"]) < 300
+
+
+@pytest.mark.parametrize("inputs", ["redacted", "digest"])
+def test_what_a_policy_repeats_of_a_secret_is_not_kept(recorder, inputs):
+    rules = ({"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": f"echo {GITHUB}"}]},)
+    said = {"reason": f"`{GITHUB}`", "notes": (GITHUB,), "context": GITHUB, "permissions": rules}
+    remembered = {"state": b"\x00" + GITHUB.encode(), "given": GITHUB.encode()}
+    kept(recorder(inputs=inputs), settle([Verdict(policy="a", effect=Effect.ALLOW, **said, **remembered)]))
+    with open(os.path.join(spool.folder(), spool.NAME), "rb") as file:
+        assert GITHUB.encode() not in file.read()
+
+
+def test_why_an_event_was_refused_quotes_no_secret(configured):
+    with Guard.load(configured("deny"), isolation="thread") as guard:
+        guard.decide({**FIELDS, "permission_mode": None, (GITHUB,): 1})
+    assert "[redacted: GitHub token]" in waiting()[-1]["why"]
+
+
 @pytest.mark.parametrize("odd", [2**70, -(2**70), float("inf")])
 def test_what_msgpack_or_json_cannot_say_is_kept_in_other_words(recorder, odd):
     record = kept(recorder(), settle([]), event(tool_input={"number": odd}))
@@ -186,8 +220,9 @@ def test_whatever_an_agent_sends_is_kept_as_it_was(recorder, tool_input):
     if not hasattr(test_whatever_an_agent_sends_is_kept_as_it_was, "kind"):
         test_whatever_an_agent_sends_is_kept_as_it_was.kind = recorder(inputs="full")
     kind = test_whatever_an_agent_sends_is_kept_as_it_was.kind
-    body = kind._body(event(tool_input=tool_input), settle([]), 1.0, None)
-    assert module.opened(body)["fields"]["tool_input"] == tool_input
+    about = event(tool_input=tool_input, z=1, permission_mode="plan", a=2)
+    body = kind._body(kind.snapshot(about, settle([]), 1.0), None)
+    assert list(module.opened(body)["fields"].items()) == list(about.fields.items())
 
 
 def test_what_is_no_record_is_refused():
@@ -199,7 +234,7 @@ def test_what_is_no_record_is_refused():
 def test_a_decision_means_the_same_in_the_parts_that_are_written_and_as_a_map(recorder):
     decision = settle([Verdict(policy="a", effect=Effect.DENY, reason="no", interrupt=True, fuel=0)])
     kind = recorder(inputs="full")
-    once = module.opened(kind._body(event(), decision, 2.0, {"exception": "ab"}))
+    once = module.opened(kind._body(kind.snapshot(event(), decision, 2.0), {"exception": "ab"}))
     assert module.opened(packed(once)) == once
     assert once["exception"] == "ab"
     assert isinstance(decision, Decision)

@@ -53,6 +53,7 @@ NAMED = [
     ("password", '{{"passwd": "{}", "user": "me"}}'),
     ("password", 'echo "{{\\"password\\": \\"{}\\"}}"'),
     ("password", "passphrase = '{}'"),
+    ("token", 'token = """{}"""'),
     ("password", 'password: str = "{}"'),
     ("password", 'if password == "{}":'),
     ("password", "mysql --password {} db"),
@@ -180,6 +181,29 @@ def test_a_field_with_another_name_stays(field):
     assert redacted({field: "abcdefgh"}) == ({field: "abcdefgh"}, False)
 
 
+def test_what_a_flag_in_a_list_of_arguments_says_goes():
+    given = ["mysql", "--password", some(9), "-token", some(8), "--verbose", "db", "--password=x", "table"]
+    made, changed = redacted({"argv": given})
+    assert (made["argv"][2], made["argv"][4], changed) == ("[redacted: password]", "[redacted: token]", True)
+    assert [made["argv"][place] for place in (0, 1, 3, 5, 6, 8)] == [given[place] for place in (0, 1, 3, 5, 6, 8)]
+
+
+def test_the_value_beside_such_a_name_goes():
+    given = [{"name": "DB_PASSWORD", "value": some(9)}, {"key": "Authorization", "value": some(9)}]
+    made, _ = redacted([*given, {"name": "HOME", "value": "/root/somewhere"}, {"name": 1, "value": "x"}])
+    assert [pair["value"] for pair in made] == [
+        "[redacted: password]",
+        "[redacted: authorization]",
+        "/root/somewhere",
+        "x",
+    ]
+
+
+def test_a_secret_in_bytes_goes_and_other_bytes_stay():
+    made, changed = redacted({"state": b"\xff\x00token=" + some(12).encode() + b"\n\xfe", "other": b"\xff\x00"})
+    assert (made, changed) == ({"state": b"\xff\x00token=[redacted: token]\n\xfe", "other": b"\xff\x00"}, True)
+
+
 def test_a_key_of_a_map_may_be_a_secret_and_none_gets_lost():
     one, two = "ghp_" + some(36), "ghp_" + some(37)
     made, changed = redacted({one: 1, two: 2})
@@ -269,7 +293,18 @@ def test_an_owners_pattern_is_no_template():
     assert redacted(r"a\1b", [r"\\1"])[0] == "a[redacted: own pattern]b"
 
 
-@pytest.mark.parametrize("fine", ["ACME-[0-9]{8}", "(?i)acme[a-z]+", r"\bX\d{3,5}\b", "(?:ab|cd)x"])
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "ACME-[0-9]{8}",
+        "(?i)acme[a-z]+",
+        "x(?:a|b)+",
+        "x(?>ab)y?z",
+        "[a-z]{1,64}_(?:ab|c[d-f]*)",
+        r"\bX\d{3,5}\b",
+        "(?:ab|cd)x",
+    ],
+)
 def test_a_pattern_that_can_be_used_is_fine(fine):
     check(fine)
 
@@ -282,9 +317,22 @@ def test_a_pattern_that_can_be_used_is_fine(fine):
         ("", "`` matches the empty text"),
         ("x(a+)+$", "`x(a+)+$` repeats what repeats"),
         ("x(?:ab{2,9}){3}", "repeats what repeats"),
+        ("(?:a?){30}x", "repeats what repeats"),
+        ("(?:a|aa)+b", "repeats a choice, and could run for hours: repeat one thing, like `[a-z0-9]`"),
+        ("[a-z]+S", "repeats without a bound before its end, and could run for hours: write `{1,64}` there"),
+        ("a.*b.*c", "repeats without a bound before its end"),
+        ("(?=x+)y", "repeats without a bound before its end"),
+        ("a{9000}", "repeats without a bound before its end"),
+        ("[a-z]{1,64}[a-z]{1,65}S", "`[a-z]{1,64}[a-z]{1,65}S` can match in 4_160 ways"),
+        ("(x)?(?(1)a|b)", "asks whether a group matched"),
     ],
 )
 def test_one_that_cannot_says_what_to_write(pattern, told):
     with pytest.raises(ValueError, match=r"^`") as caught:
         check(pattern)
     assert told in str(caught.value)
+
+
+def test_the_file_of_accounts_is_no_password():
+    for text in ('"/etc/passwd": "/etc" needs your consent', "mount /etc/passwd:ro"):
+        assert redacted(text) == (text, False)

@@ -5,7 +5,8 @@
 2. While it is raised, `wasmguard` denies every gating event of that session, but for those on which a deny means "go on
    working" (`wasmguard.event.STOPPING`).
 3. When in doubt it is raised: a mark that cannot be read, or was changed, counts for the session whose name it has, and
-   a folder that cannot be looked into for all of them. That is the reverse of `wasmguard.switch`.
+   a folder that cannot be looked into for all of them; an event that does not say its session may be of any with an
+   alarm. That is the reverse of `wasmguard.switch`.
 4. The first alarm of a session stands until it is acknowledged; those that follow are counted.
 5. Who may acknowledge one is decided where it is done (`wasmguard.workshop.allow`).
 
@@ -18,7 +19,7 @@ import os
 from time import time_ns
 
 from wasmguard import plan, wire
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.sandbox.cache import Vault, digest
 from wasmguard.value import Value
 
@@ -68,6 +69,17 @@ def folder() -> str:
 def mark_of(agent: str, session: str) -> str:
     """The name of the mark of this *session*."""
     return digest(f"alarm {len(agent)} {agent}{session}".encode("utf-8", "surrogatepass"))[:32]
+
+
+def any_(where: str | None = None) -> bool:
+    """Whether there may be an alarm, whosoever: one `lstat` of *where*, the `folder` of this user."""
+    try:
+        os.lstat(where or folder())
+    except FileNotFoundError:
+        return False
+    except OSError:  # rule 3
+        return True
+    return True
 
 
 def raised(agent: str, session: str, where: str | None = None) -> Alarm | None:
@@ -131,8 +143,7 @@ def end(alarm: Alarm) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise HostError(f"`{path}` cannot be removed: {why}: remove it, and the session goes on") from None
+        raise HostError(f"`{path}` cannot be removed: {why_of(error)}: remove it, and the session goes on") from None
     try:
         os.rmdir(where)
     except OSError:  # there are others
@@ -145,8 +156,7 @@ def _names(where: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise HostError(f"`{where}` cannot be read: {why}: make it yours alone (`chmod 700`)") from None
+        raise HostError(f"`{where}` cannot be read: {why_of(error)}: make it yours alone (`chmod 700`)") from None
     yield from (name for name in found if not name.startswith("."))  # one that begins so is still being written
 
 

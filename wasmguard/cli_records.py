@@ -11,10 +11,10 @@ import click
 from wasmguard.cli_desk import STYLES, json_option, tell
 from wasmguard.cli_manual import command
 from wasmguard.cli_usage import SECONDS, Kind, OneOf, Place, said
-from wasmguard.errors import HostError, UsageError
+from wasmguard.errors import HostError, UsageError, why_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from wasmguard.records.query import Record
@@ -115,7 +115,7 @@ def log(newest: int | None, follow: bool, as_json: bool, **filters: Any) -> None
     records = (told.follow if follow else told.found)(newest, filters)
     count = _as_json(records) if as_json else _as_lines(records, told.Paper())
     if not count and newest != 0 and not as_json:
-        click.echo(told.nothing(filters))
+        _echo_nothing(filters)
 
 
 @command
@@ -200,6 +200,17 @@ def stats(shadow: bool, html: str | None, as_json: bool, **conditions: Any) -> N
         table.tell_shadows(watched, console)
     elif document is not None:
         table.tell(document, console)
+        if document["records"] and not sum(document["effects"].values()):
+            _echo_nothing(conditions)
+
+
+def _echo_nothing(filters: Mapping[str, Any]) -> None:
+    """What it may come from that nothing was found."""
+    from wasmguard.workshop.columns import wrapped
+    from wasmguard.workshop.log import nothing
+
+    for line in wrapped(nothing(filters), ""):
+        click.echo(_sayable(line))
 
 
 def _drained() -> None:
@@ -220,8 +231,7 @@ def _write_page(path: str, document: dict[str, Any], watched: dict[str, Any] | N
     try:
         replace_files({Path(path): page(document, watched).encode()})
     except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        raise HostError(f"`--html {path}` cannot be written: {why}: name another file") from None
+        raise HostError(f"`--html {path}` cannot be written: {why_of(error)}: name another file") from None
     click.echo(f"wrote {path}", err=True)
 
 

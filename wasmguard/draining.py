@@ -10,33 +10,26 @@ import os
 import sys
 from time import monotonic
 
-from wasmguard import spool
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+from wasmguard import places
 
 SOON = 4 * 2**20  # bytes of the spool: 3,000 ordinary records, a tenth of a second of work
 PAUSE = 30.0  # seconds
-PASSED = ("HOME", "XDG_STATE_HOME", "TMPDIR")  # variables: none is a secret
+PASSED = ("HOME", "TMPDIR")  # variables: none is a secret, and no other may say anything to it
 
 _began = -PAUSE
 _child = 0
 
 
-def begin(kept: Mapping[str, Any]) -> None:
-    """Start a process that moves on what waits; *kept* is the owner's `[record]`. Never raises, and never waits."""
+def begin() -> None:
+    """Start a process that moves on what waits. Never raises, and never waits."""
     global _began, _child  # noqa: PLW0603  # one for each process
     now = monotonic()
     if now - _began < PAUSE or not hasattr(os, "posix_spawn"):
         return
     _began = now
-    bounds = [str(kept[name]) for name in ("keep", "size", "segment")]
-    command = [sys.executable, "-I", "-m", "wasmguard.records", spool.folder(), *bounds]
+    _bury()
+    command = [sys.executable, "-I", "-m", "wasmguard.records", "--state", places.state_dir()]
     try:
-        if _child:
-            os.waitpid(_child, os.WNOHANG)
         empty = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             files = [(os.POSIX_SPAWN_DUP2, empty, number) for number in (0, 1, 2)]
@@ -44,5 +37,14 @@ def begin(kept: Mapping[str, Any]) -> None:
             _child = os.posix_spawn(sys.executable, command, passed, file_actions=files, setsid=True)
         finally:
             os.close(empty)
-    except OSError:
+    except Exception:  # noqa: BLE001  # no process is left, or this system cannot start one that way: readers do it
         return
+
+
+def _bury() -> None:
+    """Take leave of the process that was started before, if it has ended."""
+    if _child:
+        try:
+            os.waitpid(_child, os.WNOHANG)
+        except ChildProcessError:  # somebody else did, or it is the child of whoever forked us
+            return

@@ -10,6 +10,7 @@ options = guard.options(ClaudeAgentOptions(...))     # the Claude Agent SDK, gua
 from __future__ import annotations
 
 from wasmguard import guard as floor
+from wasmguard import guards as together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,5 +46,5 @@ class Guard(_Callbacks, floor.Guard):
     """A locked configuration, ready to decide. One guard serves many threads, event loops and sessions."""
 
 
-class Guards(_Callbacks, floor.Guards):
+class Guards(_Callbacks, together.Guards):
     """Several guards that decide as one."""

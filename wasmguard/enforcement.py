@@ -34,6 +34,9 @@ WRONG = {
     "denied": "the agent ran a call that was denied",
 }
 """What is an alarm, in the words of `granted.Table.look` and in ours."""
+NAMELESS = (
+    "an alarm stands, and this event does not say which session it is of: run `wasmguard log`, and acknowledge it"
+)
 
 
 class Enforcement:
@@ -50,7 +53,7 @@ class Enforcement:
             return ""
         session = event.fields.get("session_id")
         if not isinstance(session, str):
-            return ""
+            return NAMELESS if self._unmarked or alarm.any_(self._folder) else ""
         if self._unmarked and (why := self._unmarked.get((event.agent, session))):
             return f"{why}, and that cannot be written down: make room on the disk, then restart what runs wasmguard"
         found = alarm.raised(event.agent, session, self._folder)
@@ -58,46 +61,35 @@ class Enforcement:
 
     def noted(self, event: Event, decision: Decision) -> dict[str, Any] | None:
         """Remember what *decision* grants, or look at what was done. Returns what the record says about it."""
-        if event.name != BEFORE and event.name not in AFTER:
+        if (event.name != BEFORE and event.name not in AFTER) or (call := _call(event)) is None:
             return None
-        fields = event.fields
-        session, call, given = fields.get("session_id"), fields.get("tool_use_id"), fields.get("tool_input")
-        if not (isinstance(session, str) and isinstance(call, str) and call and isinstance(given, dict)):
-            return None
-        who = self._who(event)
+        who = f"{event.agent} {self._config}"  # two guards of one agent are two that have to be obeyed
         try:
             if event.name != BEFORE:
-                return self._looked(event, who, session, call, given)
+                return self._looked(event, who, *call)
             if decision.effect is Effect.DENY:
-                self._table.refuse(who, session, call)
+                self._table.refuse(who, *call)
             else:
-                final = given if decision.rewrite is None else decision.rewrite
-                self._table.remember(who, session, call, *_forms(event, final))
+                final = event.input if decision.rewrite is None else decision.rewrite
+                self._table.remember(who, *call, *_forms(event, final))
         except (HostError, ValueError) as error:
             return {UNCHECKED: str(error)}
         return None
 
     def refused(self, event: Event) -> None:
         """A call that was granted is denied after all."""
-        if event.name == BEFORE:
-            fields = event.fields
-            session, call = fields.get("session_id"), fields.get("tool_use_id")
-            if isinstance(session, str) and isinstance(call, str) and call:
-                try:
-                    self._table.refuse(self._who(event), session, call)
-                except HostError:  # what was granted is at least no more than what the policies let pass
-                    return
+        if event.name == BEFORE and (call := _call(event)) is not None:
+            try:
+                self._table.refuse(f"{event.agent} {self._config}", *call)
+            except HostError:  # what was granted is at least no more than what the policies let pass
+                return
 
     def close(self) -> None:
         """Let go of the table."""
         self._table.close()
 
-    def _who(self, event: Event) -> str:
-        """Two guards of one agent are two that have to be obeyed."""
-        return f"{event.agent} {self._config}"
-
-    def _looked(self, event: Event, who: str, session: str, call: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        whole, left = _forms(event, given)
+    def _looked(self, event: Event, who: str, session: str, call: str) -> dict[str, Any]:
+        whole, left = _forms(event, event.input)
         found = self._table.look(who, session, call, whole, left if granted.edited(event.output) else b"")
         if found not in WRONG:
             return {EXECUTED: found}
@@ -112,3 +104,12 @@ class Enforcement:
 def _forms(event: Event, given: Mapping[str, Any]) -> tuple[bytes, bytes]:
     cwd = event.fields.get("cwd")
     return granted.forms(event.tool or "", given, cwd if isinstance(cwd, str) else "/")
+
+
+def _call(event: Event) -> tuple[str, str] | None:
+    """Session and call that *event* is about; None if it does not say, or has no input."""
+    fields = event.fields
+    session, call = fields.get("session_id"), fields.get("tool_use_id")
+    if isinstance(session, str) and isinstance(call, str) and call and isinstance(fields.get("tool_input"), dict):
+        return session, call
+    return None

@@ -125,3 +125,8 @@ class PlanStale(HostError):
 
 class NotAtOnce(Exception):
     """No error: how to say that a decision would take longer than an event loop may wait: it belongs in a thread."""
+
+
+def why_of(error: OSError) -> str:
+    """What the system says is wrong, as the cause in a message: `no space left on device`."""
+    return (error.strerror or type(error).__name__).lower()

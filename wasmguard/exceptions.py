@@ -4,7 +4,9 @@
    configuration, an agent, an event's name, a tool, the folder that the agent is in, and a digest of exactly one tool
    input: of the one that its owner was shown (`exact`), or where the record does not hold it, the record's (`as_sent`).
    All of that is its name. It says which policies are set aside. All others judge the call as ever.
-2. It counts once: whoever removes its file has it, and of two who come together one does.
+2. It counts once: whoever removes its file has it, and of two who come together one does. It is used up only where
+   it makes a decision less strict (`wasmguard.guard`). Each use is in the records: who copies a file and puts it back,
+   which no seal can tell, is seen there.
 3. It counts from its start to its end and never longer than `LONGEST`, as `wasmguard.switch` has it. One that was
    changed, moved or cannot be read does not count, and is removed.
 4. It sets aside policies, by their names. What the guard itself denies (its own protection, an alarm, a fault of its
@@ -19,7 +21,7 @@ from time import time
 
 from wasmguard import plan, recorder, wire
 from wasmguard.decision import OURSELVES
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.event import TOOL_GATES
 from wasmguard.granted import ordered
 from wasmguard.guest.codec import packed
@@ -64,6 +66,16 @@ class Exception_(Value):
         return f"its owner set aside {names} for this call, once (`wasmguard allow {self.record} --once`)"
 
     @property
+    def in_vain(self) -> str:
+        """What is recorded where others deny the call as well."""
+        names = ", ".join(f"`{name}`" for name in self.policies)
+        return f"its owner set aside {names} for this call, but others deny it: the exception still stands"
+
+    def covers(self, carried: Collection[str]) -> bool:
+        """Whether it sets aside all who *carried* a decision: else it would be used up in vain."""
+        return bool(carried) and set(self.policies).issuperset(carried)
+
+    @property
     def mark(self) -> str:
         """The name of its file."""
         return _mark(self.config, self.agent, self.event, self.tool, self.cwd, self.input)
@@ -97,41 +109,42 @@ def any_(where: str | None = None) -> bool:
     return True
 
 
-def taken(config: str, event: Event, carried: Collection[str], where: str | None = None) -> Exception_ | None:
-    """The exception for *event* under the configuration *config*, if it sets aside all policies that *carried* the
-    decision; it is used up. None if there is none, or it cannot be removed: one that stayed would count twice.
-
-    Raises:
-        ValueError: if the input of *event* holds what nobody can write down.
-    """
-    if event.name not in TOOL_GATES or not carried or OURSELVES in carried:
+def found(config: str, event: Event, where: str | None = None) -> Exception_ | None:
+    """The exception for *event* under the configuration *config*, which `use` uses up. None if there is none."""
+    if event.name not in TOOL_GATES:
         return None
     where, cwd = where or folder(), event.fields.get("cwd")
     bound = config, event.agent, event.name, event.tool or "", cwd if type(cwd) is str else ""
-    for given in (exact(event.input), as_sent(recorder.input_digest(event).hex())):
-        if os.path.lexists(os.path.join(where, mark := _mark(*bound, given))):
-            found = _taken(where, mark, carried)
-            if found is not None:
-                return found
+    try:
+        inputs = exact(event.input), as_sent(recorder.input_digest(event).hex())
+    except ValueError:  # what nobody can write down was never allowed
+        return None
+    for given in inputs:
+        path = os.path.join(where, mark := _mark(*bound, given))
+        if os.path.lexists(path):
+            exception = _read(where, mark)
+            if exception is not None and _counts(exception, time()):
+                return exception
+            _remove(path)
+            _tidy(where)
     _sweep_late(where)
     return None
 
 
-def _taken(where: str, mark: str, carried: Collection[str]) -> Exception_ | None:
-    found = _read(where, mark)
-    counts = found is not None and _counts(found, time())
-    if found is not None and counts and not set(found.policies).issuperset(carried):
-        return None  # it would be used up in vain
+def use(exception: Exception_, where: str | None = None) -> bool:
+    """Use *exception* up; False if somebody else did, or it cannot be removed: one that stayed would count twice."""
+    where = where or folder()
     try:
-        os.unlink(os.path.join(where, mark))
+        os.unlink(os.path.join(where, exception.mark))
     except OSError:
-        return None
+        return False
     _tidy(where)
-    return found if counts else None
+    return _counts(exception, time())
 
 
-def add(exception: Exception_) -> None:
-    """From now on *exception* stands; one for the same call gives way.
+def add(exception: Exception_) -> Exception_:
+    """From now on *exception* stands. If one for the same call does already, whom that sets aside stays set aside, and
+    neither counts longer than its owner said. Returns what stands.
 
     Raises:
         ValueError: if it sets aside nobody, or the guard itself, or is for no time or more than `LONGEST`.
@@ -144,8 +157,13 @@ def add(exception: Exception_) -> None:
     where = folder()
     if len(standing()) >= MOST:
         raise HostError(f"there are {MOST} exceptions already: end them with `wasmguard allow --revoke all`")
+    before = _read(where, exception.mark)
+    if before is not None and not exception.covers(before.policies):
+        both = dict.fromkeys((*before.policies, *exception.policies))
+        exception = exception.replaced(policies=tuple(both), end=min(before.end, exception.end))
     said = {**exception.as_dict(), "policies": list(exception.policies)}
     _vault(where).write(exception.mark, wire.written(said).encode())
+    return exception
 
 
 def standing() -> list[Exception_]:
@@ -160,8 +178,7 @@ def standing() -> list[Exception_]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise HostError(f"`{where}` cannot be read: {why}: make it yours alone (`chmod 700`)") from None
+        raise HostError(f"`{where}` cannot be read: {why_of(error)}: make it yours alone (`chmod 700`)") from None
     for name in names:
         if name.startswith("."):  # it is still being written, or its writer was killed: `Vault` clears those
             continue
@@ -186,8 +203,7 @@ def revoke(exception: Exception_) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise HostError(f"`{path}` cannot be removed: {why}: remove it yourself") from None
+        raise HostError(f"`{path}` cannot be removed: {why_of(error)}: remove it yourself") from None
     _tidy(folder())
     return True
 

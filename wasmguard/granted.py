@@ -11,9 +11,10 @@ policy of ours has judged. PostToolUse and PostToolUseFailure show what really r
    leaves half of one that counts. Hooks that end after each event, and threads and forks of a daemon, share the file.
 4. There is room for `SLOTS` calls, in buckets of `WAYS`; in each bucket the oldest makes room for the next. A call that
    is forgotten is unknown, which is not the same as executed with another input.
-5. Compared is a form of the input (`forms`) that does not depend on the order of an object's keys, nor on how a whole
-   number is spelled: a client in JavaScript has one kind of numbers, and orders keys by its schema. Nor does it hold
-   what the client adds by itself, or a person who was asked: their words are no swap. All else counts.
+5. Compared are the tool, by its name, and a form of the input (`forms`) that does not depend on the order of an
+   object's keys, nor on how a whole number is spelled: a client in JavaScript has one kind of numbers, and orders keys
+   by its schema. Nor does it hold what the client adds by itself, or a person who was asked: their words are no swap.
+   All else counts.
 
 What a client does so was measured with Claude Code 2.1.330, or is read in its code where that is said.
 """
@@ -21,11 +22,10 @@ What a client does so was measured with Claude Code 2.1.330, or is read in its c
 from __future__ import annotations
 
 import os
-import stat
 from _operator import _compare_digest
 
 from wasmguard import spool
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.guest import codec
 from wasmguard.sandbox.cache import private_folder
 
@@ -88,8 +88,8 @@ def forms(tool: str, tool_input: Mapping[str, Any], cwd: str = "/") -> tuple[byt
     elif tool.startswith(NOTED):
         tool_input = _without(tool_input, {key for key in tool_input if key.startswith(NOTES)})
     whole = ordered(tool_input)
-    left = codec.packed(_without(whole, EDITABLE[tool])) if tool in EDITABLE else b""
-    return codec.packed(whole), left
+    left = codec.packed([tool, _without(whole, EDITABLE[tool])]) if tool in EDITABLE else b""
+    return codec.packed([tool, whole]), left
 
 
 def ordered(value: Any) -> Any:
@@ -250,7 +250,7 @@ class Table:
         private_folder(self.folder)
         file = os.open(self.path, _FLAGS, 0o600)
         seen = os.fstat(file)
-        if why := _foreign(seen):
+        if why := spool.shared(seen):
             os.close(file)
             raise HostError(f"`{self.path}` {why}: remove it")
         if seen.st_size != SIZE:
@@ -261,8 +261,7 @@ class Table:
 
     def _broken(self, error: OSError) -> HostError:
         self.close()
-        why = (error.strerror or type(error).__name__).lower()
-        return HostError(f"`{self.path}` cannot be used: {why}: make room there, or remove it")
+        return HostError(f"`{self.path}` cannot be used: {why_of(error)}: make room there, or remove it")
 
 
 _tables: dict[str, Table] = {}
@@ -303,13 +302,3 @@ def _without(tool_input: Mapping[str, Any], keys: Collection[str]) -> dict[str, 
 def _resolved(path: Any, cwd: str) -> Any:
     """*path* as the client would have it; whatever is no path stays what it is."""
     return os.path.realpath(os.path.join(cwd, path)) if type(path) is str and "\0" not in path else path
-
-
-def _foreign(seen: os.stat_result) -> str:
-    if not stat.S_ISREG(seen.st_mode):
-        return "is no regular file"
-    if seen.st_nlink > 1:
-        return "has another name"
-    if seen.st_mode & 0o077 or (hasattr(os, "geteuid") and seen.st_uid != os.geteuid()):
-        return "is open to others"
-    return ""

@@ -3,7 +3,7 @@
 One event goes in, one decision comes out, whatever happens: everything that a guest, its files or its cache can cause
 becomes a verdict of the policy it belongs to, and a bug of ours becomes a DENY in our own name.
 
-Several guards decide as one: see `Guards`.
+Several guards decide as one: see `wasmguard.guards`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from wasmguard.agents import claude
 from wasmguard.chain import decided
 from wasmguard.decision import OURSELVES, Effect, Verdict, refused, settle
 from wasmguard.enforcement import Enforcement
-from wasmguard.errors import ConfigError, EventError, NotAtOnce, PlanStale, WasmguardError
-from wasmguard.event import OUTPUTS, Event
+from wasmguard.errors import EventError, NotAtOnce, PlanStale, WasmguardError
+from wasmguard.event import OUTPUTS, TOOL_GATES, Event
 from wasmguard.guest.outputs import NOTICE, withheld
 from wasmguard.policy import AtOnce, Encoder, Policy, SetAside
 from wasmguard.protection.events import Protection
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from wasmguard.decision import Decision
     from wasmguard.plan import Plan
+    from wasmguard.recorder import Snapshot
     from wasmguard.sandbox.isolation import Cells
     from wasmguard.soon import Soon
     from wasmguard.state.interface import Store
@@ -51,6 +52,8 @@ class Decides:
     _soon: Soon | None = None
     _recorder: Recorder | None = None
     """Who keeps a record of each decision; None if nobody does."""
+    _waiting: list[tuple[Snapshot, Mapping[str, Any]]] | None = None
+    """Records that wait for `flush`; None if none does."""
     _enforcement: Enforcement | None = None
     """Who knows what was granted."""
     _small: Event | None = None
@@ -123,6 +126,27 @@ class Decides:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def record_later(self) -> None:
+        """From now on a decision is recorded when `flush` is called, at the latest with the next one: for a single
+        thread that sends the answer first. Not where there must be a record before that."""
+        if self._recorder is not None and not self._recorder.required:
+            self._waiting = []
+
+    def flush(self) -> None:
+        """Record what waits for it. Never raises."""
+        while self._waiting:
+            try:
+                self._write(*self._waiting.pop(0))
+            except Exception as error:  # noqa: BLE001  # as in `_kept`
+                if self._recorder is None or not self._recorder.told:
+                    _tell(_why(error))
+
+    def _stop_recording(self) -> None:
+        self.flush()
+        for held in (self._recorder, self._enforcement):
+            if held is not None:
+                held.close()
+
     def _sooner(self) -> Soon:
         if self._soon is None:
             from wasmguard.soon import Soon
@@ -160,7 +184,7 @@ class Decides:
         if self._recorder is not None:
             from wasmguard import audit
 
-            audit.quietly("refused", why=why)
+            audit.quietly("refused", why=self._recorder.clean(why))
         return self.unjudged(event, why)
 
     def _kept(self, event: Event, decision: Decision, begun: int, used: Mapping[str, Any]) -> Decision:
@@ -169,20 +193,25 @@ class Decides:
         if recorder is None:
             return decision
         try:
-            more = self._enforcement.noted(event, decision) if self._enforcement is not None else None
-            if used:
-                more = {**used, **(more or {})}
-            waiting = recorder.keep(event, decision, (perf_counter_ns() - begun) / 1000, more)
+            snapshot = recorder.snapshot(event, decision, (perf_counter_ns() - begun) / 1000)
+            noted = self._enforcement.noted(event, decision) if self._enforcement is not None else None
+            more = {**used, **noted} if noted else used
+            if self._waiting is None:
+                self._write(snapshot, more)
+            else:
+                self.flush()
+                self._waiting.append((snapshot, more))
         except Exception as error:  # noqa: BLE001  # a bug of ours is no reason to answer more loosely, or not at all
             return self._unkept(event, decision, error)
-        if waiting > draining.SOON:
-            draining.begin(recorder.kept)
         return decision
+
+    def _write(self, snapshot: Snapshot, more: Mapping[str, Any]) -> None:
+        if self._recorder is not None and self._recorder.write(snapshot, more) > draining.SOON:
+            draining.begin()
 
     def _unkept(self, event: Event, decision: Decision, error: Exception) -> Decision:
         recorder = self._recorder
-        known = isinstance(error, WasmguardError)
-        why = str(error) if known else f"the decision cannot be recorded: internal error: {type(error).__name__}"
+        why = _why(error)
         if recorder is not None and recorder.required and decision.effect is not Effect.DENY:
             if self._enforcement is not None:
                 self._enforcement.refused(event)
@@ -196,7 +225,7 @@ class Decides:
     ) -> Decision:
         """What the policies amount to; before them, and again about an input that they rewrote, the guard itself.
 
-        An exception that the owner made for this very input is used up where it is needed, and then in *used*.
+        An exception that the owner made for this very input is used up where it helps, and then in *used*.
         """
         concerned = self._concerned(event)
         until = perf_counter_ns() + AT_ONCE if at_once else 0
@@ -204,11 +233,17 @@ class Decides:
             return refused(why)
         if self._enforcement is not None and (why := self._enforcement.refusal(event)):
             return refused(why)
-        decision = self._asked(concerned, event, environ, until)
-        if decision.effect >= Effect.ASK and self._recorder is not None and exceptions.any_():
+        remembers = not at_once and any(policy.store is not None for policy in concerned)
+        found = self._exception(event) if remembers else None  # before who remembers is asked in earnest, which counts
+        if found is None:
+            decision = self._asked(concerned, event, environ, until)
+            found = self._exception(event) if decision.effect >= Effect.ASK and not remembers else None
+        if found is not None:
             if at_once:
                 raise NotAtOnce
-            decision = self._excepted(decision, concerned, event, environ, used)
+            from wasmguard.excepted import excepted
+
+            decision = excepted(found, concerned, event, environ, used)
         rewrite = decision.rewrite
         if rewrite is None:
             return decision
@@ -219,7 +254,7 @@ class Decides:
         return decision
 
     def _asked(
-        self, concerned: Sequence[Asked], event: Event, environ: Mapping[str, str] | None, until: int
+        self, concerned: Sequence[Policy | SetAside], event: Event, environ: Mapping[str, str] | None, until: int
     ) -> Decision:
         """What those *concerned* amount to; at once if there is an *until*."""
         if any(policy.store is not None for policy in concerned):
@@ -230,26 +265,11 @@ class Decides:
             return recalled(concerned, event, environ)
         return decided([AtOnce(p, until) for p in concerned] if until else concerned, event)
 
-    def _excepted(
-        self,
-        decision: Decision,
-        concerned: Sequence[Policy],
-        event: Event,
-        environ: Mapping[str, str] | None,
-        used: dict[str, Any],
-    ) -> Decision:
-        """*decision*, or what the policies amount to without those that the owner set aside for this very input.
-
-        Only who carried *decision* can be set aside, and never the guard itself. Those are asked all the same, and
-        recorded. The owner's word is an ALLOW like any other: it vouches for the input that they saw.
-        """
-        carried = {verdict.policy for verdict in decision.because}
-        found = exceptions.taken(self._recorder.config, event, carried) if self._recorder is not None else None
-        if found is None:
-            return decision
-        used["exception"] = found.record
-        again = self._asked([SetAside(p) if p.name in carried else p for p in concerned], event, environ, 0)
-        return settle([Verdict(policy=OURSELVES, effect=Effect.ALLOW, reason=found.sentence), *again.verdicts])
+    def _exception(self, event: Event) -> exceptions.Exception_ | None:
+        """What the owner allowed for this very event, once."""
+        if self._recorder is None or event.name not in TOOL_GATES or not exceptions.any_():
+            return None
+        return exceptions.found(self._recorder.config, event)
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         """The policies that are asked about *event*, in the owner's order.
@@ -325,9 +345,7 @@ class Guard(Decides):
         self.cells.close()
         if self._store is not None:
             self._store.close()
-        for held in (self._recorder, self._enforcement):
-            if held is not None:
-                held.close()
+        self._stop_recording()
 
     def _concerned(self, event: Event) -> tuple[Policy, ...]:
         policies, route = self.policies, (event.name, event.tool)
@@ -346,35 +364,10 @@ class Guard(Decides):
         return self._protection.refusal(event, environ, until) if self._protection else ""
 
 
-class Guards(Decides):
-    """Several guards that decide as one: their policies are one chain, one guard's after the other's, so that none of
-    them misses what another one rewrote. Whoever closes them closes all."""
-
-    def __init__(self, *guards: Guard) -> None:
-        """Raises:
-        ConfigError: if two of their policies have the same name.
-        """
-        self._guards = guards
-        self.policies = tuple(policy for guard in guards for policy in guard.policies)
-        names = [policy.name for policy in self.policies]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ConfigError(f"two guards have a policy `{min(twice)}`: rename one of them")
-        recorded = [guard.plan for guard in guards if guard.plan.record["on"]]
-        self._recorder = Recorder(recorded[0], tuple(recorded[1:])) if recorded else None
-        self._enforcement = Enforcement(" ".join(guard.plan.config for guard in guards))
-
-    def close(self) -> None:
-        super().close()
-        for guard in self._guards:
-            guard.close()
-
-    def _concerned(self, event: Event) -> tuple[Policy, ...]:
-        if self.closed or not self._guards:
-            return super()._concerned(event)
-        return tuple(policy for guard in self._guards for policy in guard._concerned(event))
-
-    def _refusal(self, event: Event, environ: Mapping[str, str] | None, until: int) -> str:
-        return next((why for guard in self._guards if (why := guard._refusal(event, environ, until))), "")
+def _why(error: Exception) -> str:
+    if isinstance(error, WasmguardError):
+        return str(error)
+    return f"the decision cannot be recorded: internal error: {type(error).__name__}: please report it"
 
 
 def _tell(why: str) -> None:

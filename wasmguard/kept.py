@@ -3,7 +3,8 @@
 1. A plan that comes into force is kept under its `plan.identity`, sealed like every plan; its modules under their
    SHA-256, which says whether the bytes are still the same.
 2. What is kept is written before the plan is in force: no record names what cannot be found.
-3. A plan goes when it has not been in force for as long as records are kept, a module when no plan that is kept names it.
+3. A plan goes when it has not been in force for as long as records are kept, a module when no plan that is kept names
+   it.
 
 `wasmguard verify` decides recorded events again with this, whatever became of the files that the owner named.
 """
@@ -14,7 +15,7 @@ import os
 from time import time
 
 from wasmguard import places, plan
-from wasmguard.errors import CacheError, HostError
+from wasmguard.errors import CacheError, HostError, why_of
 from wasmguard.sandbox.cache import Vault, private_folder
 
 TYPE_CHECKING = False
@@ -64,8 +65,8 @@ def module_of(sha256: str) -> str | None:
 
     path = _path(sha256 + MODULE)
     try:
-        with open(path, "rb") as file:
-            found = hashlib.sha256(file.read(plan.LARGEST_MODULE + 1)).hexdigest()
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # nobody's pipe holds us up
+            found = hashlib.sha256(file.read(plan.LARGEST_MODULE + 1) or b"").hexdigest()
     except OSError:
         return None
     return path if found == sha256 else None
@@ -91,7 +92,7 @@ def _write(path: str, data: bytes) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise HostError(f"cannot write `{path}`: {(error.strerror or 'unknown').lower()}: make room there") from None
+        raise HostError(f"cannot write `{path}`: {why_of(error)}: make room there") from None
 
 
 def _sweep(made: Plan) -> None:

@@ -196,8 +196,11 @@ def made_with(library: str) -> dict[str, Any]:
 
     engine = f"wasmtime {installed('wasmtime')}"
     return {
-        **{"format": FORMAT, "version": version.__version__, "engine": engine},
-        **{"library": library, "stamp": list(_stamp(library))},
+        "format": FORMAT,
+        "version": version.__version__,
+        "engine": engine,
+        "library": library,
+        "stamp": list(_stamp(library)),
     }
 
 

@@ -126,7 +126,7 @@ def _digest(answer: bytes) -> bytes:
 class AtOnce:
     """A policy that is asked at once or not at all."""
 
-    def __init__(self, policy: Policy, until: int) -> None:
+    def __init__(self, policy: Policy | SetAside, until: int) -> None:
         """At once is before *until*, in nanoseconds of `perf_counter_ns`: one guest may take some milliseconds, and
         there may be many."""
         self.name, self.shadow, self.shadow_of = policy.name, policy.shadow, policy.shadow_of

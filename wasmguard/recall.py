@@ -71,6 +71,16 @@ def recalled(policies: Sequence[Stateful], event: Event, environ: Mapping[str, s
     return decision.replaced(verdicts=(*decision.verdicts, *said))
 
 
+def tried(policies: Sequence[Stateful], event: Event, environ: Mapping[str, str] | None) -> Decision:
+    """What those of *policies* that are obeyed would amount to: nothing is kept, and no shadow is asked."""
+    obeyed = [policy for policy in policies if not policy.shadow]
+    turn = _Turn(_stores(obeyed), event, environ, alone=False)
+    try:
+        return amounts_to(course([_Asked(policy, turn) for policy in obeyed], event))
+    finally:
+        turn.end()
+
+
 def _recalled(
     policies: Sequence[Stateful],
     event: Event,

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from wasmguard import plan as plans
-from wasmguard import spool, wire
+from wasmguard import redact, spool, wire
 from wasmguard.audit import VERSION, fresh_id
 from wasmguard.errors import HostError, WasmguardError
 from wasmguard.event import AFTER
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from wasmguard.event import Event
     from wasmguard.plan import Plan
 
+    Snapshot = tuple[bytes, bytes, list[Any], int]
+
 FULL, REDACTED, DIGEST, CUT = "full", "redacted", "digest", "cut"
 SHOWN = 256  # characters that are left of a text that is cut
+LONGEST_SECRET = 768  # characters in which each of `redact_patterns` is known by how it begins
 EFFECTS = ("pass", "allow", "ask", "deny")
 LIBRARY, HOOK, DAEMON = "library", "hook", "daemon"
 
@@ -66,8 +69,6 @@ class Recorder:
         self.required: bool = given["required"]
         """Whether what cannot be recorded must not happen."""
         self.config: str = made.config
-        self.kept: Mapping[str, Any] = given
-        """What the owner says about records."""
         self._inputs, self._largest, self._own = given["inputs"], given["largest"], tuple(given["redact"])
         identities = " ".join(plans.identity(each) for each in (made, *others))
         self._constant = [identities, made.config, made.made["engine"], __version__]
@@ -83,15 +84,47 @@ class Recorder:
         Raises:
             HostError: if it cannot be written whole.
         """
+        return self.write(self.snapshot(event, decision, microseconds), more)
+
+    def snapshot(self, event: Event, decision: Decision, microseconds: float) -> Snapshot:
+        """What `write` needs to know of all that: from here on it may change.
+
+        It is packed in two parts. What is in the first one is the same for a whole session, or a number: it is looked
+        through for secrets once.
+        """
+        fields, others = event.fields, {}
+        known: list[Any] = []  # values
+        places: list[tuple[int, str]] | None = []  # in the order of the fields, which is what a policy gets to read
+        for place, (name, value) in enumerate(fields.items()):
+            if name in KNOWN:
+                known.append(value)
+                places.append((place, name))  # type: ignore[union-attr]  # None only below
+            else:
+                others[name] = value
+        verdicts = [verdict.__dict__ for verdict in decision.verdicts]
+        rewrite: Any = decision.rewrite
+        if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
+            rewrite = True  # the last one
+        about = VERSION, fresh_id(), event.time, way, event.agent, event.name, decision.effect, microseconds
+        try:
+            first = packed([*about, known, places, self._constant])
+            second = packed([others, rewrite, decision.output is not None, verdicts])
+        except ValueError:  # an integer that msgpack cannot say, or a mapping of somebody's own kind
+            first = packed([*about, [], None, self._constant])
+            second = packed(_plain([dict(fields), decision.rewrite, decision.output is not None, verdicts]))
+        return first, second, known, event.time
+
+    def write(self, snapshot: Snapshot, more: Mapping[str, Any] | None = None) -> int:
+        """Record what `snapshot` returned; the rest as in `keep`."""
         try:
             if self._lost:
-                lost = {"v": VERSION, "id": fresh_id(), "time": event.time, "version": __version__, "kind": "lost"}
+                lost = {"v": VERSION, "id": fresh_id(), "time": snapshot[-1], "version": __version__, "kind": "lost"}
                 self._spool.append(packed({**lost, "count": self._lost, "why": self._why}))
                 self._lost = 0
-            return self._spool.append(self._body(event, decision, microseconds, more))
+            return self._spool.append(self._body(snapshot, more))
         except Exception as error:  # noqa: BLE001  # whatever it was, the record is not there
-            self._lost, self._why = self._lost + 1, str(error)[:SHOWN]
             why = str(error) if isinstance(error, WasmguardError) else f"internal error: {type(error).__name__}"
+            self._lost, self._why = self._lost + 1, why[:SHOWN]
             raise HostError(f"the decision cannot be recorded: {why}") from None
 
     @property
@@ -103,37 +136,20 @@ class Recorder:
         """Let go of the spool."""
         self._spool.close()
 
-    def _body(self, event: Event, decision: Decision, microseconds: float, more: Mapping[str, Any] | None) -> bytes:
-        """What goes to the spool: as a rule the parts as they are, whose meaning `opened` knows.
-
-        They are packed in two halves. What is in the first one is the same for a whole session, or a number: it is
-        looked through for secrets once.
-        """
-        fields = event.fields
-        known = [fields.get(name) for name in KNOWN]
-        others = {name: value for name, value in fields.items() if name not in _KNOWN}
-        verdicts = [verdict.__dict__ for verdict in decision.verdicts]
-        rewrite = decision.rewrite
-        if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
-            rewrite = True  # the last one
-        about = VERSION, fresh_id(), event.time, way, event.agent, event.name, decision.effect, microseconds
-        try:
-            first = packed([*about, known, [name in fields for name in KNOWN], self._constant])
-            second = packed([others, rewrite, decision.output is not None, verdicts, more])
-        except ValueError:  # an integer that msgpack cannot say, or a mapping of somebody's own kind
-            first = packed([*about, [], [], self._constant])
-            second = packed(_plain([dict(fields), decision.rewrite, decision.output is not None, verdicts, more]))
-        body = b"".join((PAIR, first, second))
+    def _body(self, snapshot: Snapshot, more: Mapping[str, Any] | None) -> bytes:
+        """What goes to the spool: as a rule the parts as they are, whose meaning `opened` knows."""
+        first, second, known, _ = snapshot
+        body = b"".join((PARTS, first, second, packed(more) if more else NOTHING))
         if self._inputs == DIGEST:
-            return packed(_without_inputs(opened(body)))
-        if len(body) > self._largest and len(packed(_plain(fields))) > self._largest:
-            body = second = packed(_shortened(opened(body), self._largest))
+            return packed(self._cleaned(_without_inputs(opened(body))))
+        if len(body) > self._largest:
+            said = opened(body)
+            if len(packed(said["fields"])) > self._largest:
+                body = second = packed(self._short(said))
         return body if self._inputs == FULL else self._redacted(body, second, known)
 
     def _redacted(self, body: bytes, second: bytes, known: list[Any]) -> bytes:
         """*body* without secrets; *second* is what has not been looked through but for what is *known*."""
-        from wasmguard import redact
-
         if known != self._clean:
             self._clean = None if redact.needs(packed(known)) else known
         if not (self._own or self._clean is None or redact.needs(second)):
@@ -142,6 +158,20 @@ class Recorder:
         if not changed:
             return body
         return packed({**clean, "inputs": CUT if clean["inputs"] == CUT else REDACTED})
+
+    def clean(self, text: str) -> str:
+        """*text*, which may quote an event, as it may be recorded."""
+        return text if self._inputs == FULL else str(self._cleaned(text))
+
+    def _cleaned(self, value: Any) -> Any:
+        from wasmguard import redact
+
+        return redact.redacted(value, self._own)[0]
+
+    def _short(self, said: dict[str, Any]) -> dict[str, Any]:
+        """*said* with the long texts in it cut. Secrets are replaced before that: nobody knows half of one again."""
+        long = _shortened(said, self._largest, SHOWN + LONGEST_SECRET)
+        return _shortened(long if self._inputs == FULL else self._cleaned(long), self._largest, SHOWN)
 
 
 def opened(body: bytes) -> dict[str, Any]:
@@ -157,36 +187,48 @@ def opened(body: bytes) -> dict[str, Any]:
     if isinstance(said, dict):
         return said
     try:
-        first, second = said
+        first, second, more = said
         if first[0] != VERSION:
             raise ValueError("no record of this version")
-        return _opened(first, second)
+        return _opened(first, second, more)
     except (TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"no record: {type(error).__name__}") from None
 
 
-KNOWN = ("session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name")
+KNOWN = frozenset({"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"})
 """Fields of an event that say where it came from, and hardly ever change."""
-_KNOWN = frozenset(KNOWN)
-PAIR = b"\x92"  # an array of two in msgpack
+PARTS, NOTHING = b"\x93", b"\xc0"  # an array of three, and nil, in msgpack
 
 
-def _opened(first: list[Any], second: list[Any]) -> dict[str, Any]:
+def _opened(first: list[Any], second: list[Any], more: dict[str, Any] | None) -> dict[str, Any]:
     """The record of a decision, made of the parts that `Recorder._body` wrote."""
-    _, made, time, came, agent, name, effect, microseconds, known, has, constant = first
-    others, rewrite, output, verdicts, more = second
-    fields = {field: value for field, value, here in zip(KNOWN, known, has, strict=False) if here} | others
+    _, made, time, came, agent, name, effect, microseconds, known, places, constant = first
+    others, rewrite, output, verdicts = second
+    identities, config, engine, version = constant
+    fields = _together(known, places, others) if places else others
     if rewrite is True:
         rewrite = [v["rewrite"] for v in verdicts if v.get("rewrite") is not None and not v.get("shadow")][-1]
     given = fields.get("tool_input")
     said = {
-        **{"v": VERSION, "id": made, "time": time, "kind": "decision", "way": came, "agent": agent, "event": name},
-        **{"fields": fields, "inputs": FULL, "effect": EFFECTS[effect], "us": microseconds},
+        "v": VERSION,
+        "id": made,
+        "time": time,
+        "kind": "decision",
+        "way": came,
+        "agent": agent,
+        "event": name,
+        "fields": fields,
+        "inputs": FULL,
+        "effect": EFFECTS[effect],
+        "us": microseconds,
         "verdicts": [_verdict(verdict) for verdict in verdicts],
         "digest": digest(packed(given if isinstance(given, dict) else fields)),
-        **dict(zip(("plan", "config", "engine", "version"), constant, strict=True)),
+        "plan": identities,
+        "config": config,
+        "engine": engine,
+        "version": version,
     }
-    if not has:
+    if places is None:
         said["inputs"] = CUT
     for key, field in (("session", "session_id"), ("call", "tool_use_id"), ("tool", "tool_name"), ("cwd", "cwd")):
         if type(value := fields.get(field)) is str:
@@ -199,7 +241,17 @@ def _opened(first: list[Any], second: list[Any]) -> dict[str, Any]:
         said["error"] = name == "PostToolUseFailure" or _is_error(fields.get("tool_response"))
         if type(took := fields.get("duration_ms")) in (int, float):
             said["duration"] = took
-    return {**said, **(more or {})}
+    if more:
+        said.update(more)
+    return said
+
+
+def _together(known: list[Any], places: list[list[Any]], others: dict[str, Any]) -> dict[str, Any]:
+    """The fields as they came, in their order."""
+    items = list(others.items())
+    for (place, name), value in zip(places, known, strict=True):
+        items.insert(place, (name, value))
+    return dict(items)
 
 
 def _verdict(held: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,18 +265,20 @@ _UNLESS_NONE = ("rewrite", "output", "fuel", "given", "state")
 
 
 def _without_inputs(said: dict[str, Any]) -> dict[str, Any]:
-    """*said* without anything that an agent or a policy could have put there of an input."""
-    verdicts = [
-        {key: value for key, value in verdict.items() if key not in ("rewrite", "output", "given", "state")}
-        for verdict in said["verdicts"]
-    ]
+    """*said* without the inputs, and what policies copy of them; reasons, which say why, stay."""
+    verdicts = [{key: value for key, value in verdict.items() if key not in _OF_INPUTS} for verdict in said["verdicts"]]
     kept = {key: value for key, value in said.items() if key not in ("fields", "rewrite")}
     return {**kept, "verdicts": verdicts, "inputs": DIGEST}
 
 
-def _shortened(said: dict[str, Any], most: int) -> dict[str, Any]:
-    """*said* with the long texts in it cut."""
-    long = {key: _cut(said[key], most) for key in ("fields", "rewrite", "verdicts") if key in said}
+_OF_INPUTS = frozenset({"rewrite", "output", "given", "state", "permissions", "context", "notes"})
+
+
+def _shortened(said: dict[str, Any], most: int, shown: int) -> dict[str, Any]:
+    """*said* with the texts in it cut that are longer than *shown*."""
+    long: dict[str, Any] = {
+        name: _cut(said[name], most, shown) for name in ("fields", "rewrite", "verdicts") if name in said
+    }
     return {**said, **long, "inputs": CUT}
 
 
@@ -233,17 +287,23 @@ def _is_error(output: Any) -> bool:
     return isinstance(output, dict) and any(output.get(key) is True for key in ("is_error", "isError"))
 
 
-def _cut(value: Any, most: int) -> Any:
+def _cut(value: Any, most: int, shown: int) -> Any:
     """*value* with its long texts cut, so that few things are left that could be larger than *most* bytes."""
     if isinstance(value, str):
-        if len(value) <= SHOWN:
+        if len(value) <= shown:
             return value
-        return f"{value[:SHOWN]}… ({len(value):_} characters)"
+        length = f"{len(value):_} characters)"
+        if shown == SHOWN and len(value) > SHOWN + LONGEST_SECRET:  # it was cut before, and says how long it was
+            value, _, length = value.rpartition(_CUT)
+        return f"{value[:shown]}{_CUT}{length}"
     if isinstance(value, dict):
-        return {key: _cut(below, most) for key, below in _some(value.items(), most)}
+        return {key: _cut(below, most, shown) for key, below in _some(value.items(), most)}
     if isinstance(value, list):
-        return [_cut(below, most) for below in _some(value, most)]
+        return [_cut(below, most, shown) for below in _some(value, most)]
     return value
+
+
+_CUT = "… ("
 
 
 def _some(values: Any, most: int) -> Iterator[Any]:

@@ -38,6 +38,7 @@ _TAILS = frozenset(
     ]
 )
 """What stands before the last `_` or `-` of those, folded, its last three letters."""
+WAYS = 4096  # in which an expression of the owner's may match from one place on
 MANY = 2**16  # bytes, in which there could be too many `_` for a list
 
 
@@ -79,8 +80,12 @@ def check(pattern: str) -> None:
 
     if _compiled(pattern).search("") is not None:
         raise ValueError(f"`{pattern}` matches the empty text: say what must be there, like `ACME-[0-9]{{8}}`")
-    if _nests(_parser.parse(pattern), _parser, within=False):
-        raise ValueError(f"`{pattern}` repeats what repeats, and could run for hours: leave one of the repeats out")
+    try:
+        ways = _ways(_parser.parse(pattern), last=True)
+    except _Slow as slow:
+        raise ValueError(f"`{pattern}` {slow}") from None
+    if ways > WAYS:
+        raise ValueError(f"`{pattern}` can match in {ways:_} ways, and could run for hours: repeat less")
 
 
 class _Copier:
@@ -98,7 +103,9 @@ class _Copier:
         if isinstance(value, dict):
             return self._map(value, kind)
         if isinstance(value, (list, tuple)):
-            return [self.copied(item, kind) for item in value]
+            return self._list(value, kind)
+        if isinstance(value, bytes):  # what a policy remembers may be what it saw
+            return self._text(value.decode("latin-1"), kind).encode("latin-1")
         if kind and isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._text(str(value), kind, value)
         return value
@@ -116,8 +123,17 @@ class _Copier:
         self.changed = self.changed or made != text
         return made
 
+    def _list(self, items: Sequence[Any], kind: str) -> list[Any]:
+        """*items*; what follows a flag such as `--password` is a secret."""
+        made, of_flag = [], ""
+        for item in items:
+            made.append(self.copied(item, kind or of_flag))
+            of_flag = self._known.kind_of_flag(item) if isinstance(item, str) else ""
+        return made
+
     def _map(self, given: dict[Any, Any], kind: str) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
+        of_name = self._known.kind_of_pair(given)
         for key, below in given.items():
             is_text = isinstance(key, str)
             name = self._text(key, "") if is_text else key
@@ -125,7 +141,8 @@ class _Copier:
             while name in made:  # two secrets of one kind
                 number += 1
                 name = f"{self._text(key, '')} {number}"
-            made[name] = self.copied(below, kind or (self._known.kind_of_field(key) if is_text else ""))
+            of_key = of_name if key == "value" else self._known.kind_of_field(key) if is_text else ""
+            made[name] = self.copied(below, kind or of_key)
         return made
 
 
@@ -139,14 +156,39 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         raise ValueError(why) from None
 
 
-def _nests(node: Any, parser: Any, *, within: bool) -> bool:
-    """Whether something repeats without a small bound *within* something that does."""
-    if isinstance(node, parser.SubPattern):
-        return any(_nests(part, parser, within=within) for part in node.data)
-    if not isinstance(node, (tuple, list)):
-        return False
-    if len(node) == 2 and node[0] in (parser.MAX_REPEAT, parser.MIN_REPEAT):  # what it is, and its parts
-        _, most, body = node[1]
-        many = most > 1
-        return (many and within) or _nests(body, parser, within=within or many)
-    return any(_nests(part, parser, within=within) for part in node)
+class _Slow(Exception):
+    """No error yet: why an expression could take for ever."""
+
+
+def _ways(parts: Any, *, last: bool, within: bool = False) -> int:
+    """In how many ways *parts* of an expression can match from one place on, at most: so often it may go back. Where
+    nothing comes after it (*last*), a repeat goes back for nothing. *within* a repeat nothing has two ways: together
+    they would be without number.
+
+    Raises:
+        _Slow: if there is no such number, or it takes too long from one place.
+    """
+    from re import _constants as op  # type: ignore[attr-defined]  # as above
+
+    ways, parts = 1, list(parts)
+    for place, (kind, held) in enumerate(parts):
+        end = last and place == len(parts) - 1
+        if kind in (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT):
+            least, most, body = held
+            if within:
+                raise _Slow("repeats what repeats, and could run for hours: leave one of the repeats out")
+            inner = _ways(body, last=end and most == 1, within=most > 1)
+            if least > WAYS or (most > WAYS and not end):
+                raise _Slow("repeats without a bound before its end, and could run for hours: write `{1,64}` there")
+            ways *= 1 + inner if most == 1 else 1 if end else most - least + 1
+        elif kind is op.BRANCH:
+            if within:
+                raise _Slow("repeats a choice, and could run for hours: repeat one thing, like `[a-z0-9]`")
+            ways *= sum(_ways(choice, last=end) for choice in held[1])
+        elif kind in (op.SUBPATTERN, op.ATOMIC_GROUP, op.ASSERT, op.ASSERT_NOT):
+            behind = kind is not op.SUBPATTERN
+            inner = held if kind is op.ATOMIC_GROUP else held[-1]
+            ways *= _ways(inner, last=end and not behind, within=within)
+        elif kind is op.GROUPREF_EXISTS:
+            raise _Slow("asks whether a group matched: write two expressions")
+    return ways

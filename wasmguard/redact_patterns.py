@@ -11,6 +11,7 @@ import re
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 OWN = "own pattern"
 SHORTEST = 6  # characters: `://:a@`
@@ -33,7 +34,7 @@ FORMS = {
     "npm token": r"npm_[A-Za-z0-9]{30,255}+",
     # huggingface.co/docs/hub, "User access tokens"
     "Hugging Face token": r"hf_[A-Za-z0-9]{30,255}+",
-    # docs.pypi.org, "API tokens": a macaroon in base64
+    # Python's package index, its help on "API tokens": a macaroon in base64
     "PyPI token": r"pypi-[A-Za-z0-9_-]{16,2048}+",
     # docs.stripe.com, "API keys": secret and restricted ones
     "Stripe key": r"[sr]k_live_[A-Za-z0-9]{16,255}+",
@@ -74,11 +75,11 @@ AUTHORIZATION = (
 URL = r"(?P<before>://[^\s/:@\"'<>]{0,128}+:)(?P<value>[^\s/@\"'<>]{1,256}+)(?=@)"
 
 _NAME = (
-    r"(?P<name>pass(?:word|wd|phrase)|secret(?:[_. -]?(?:access[_. -]?)?key(?:[_. -]?base)?)?|token"
+    r"(?<!/etc/)(?P<name>pass(?:word|wd|phrase)|secret(?:[_. -]?(?:access[_. -]?)?key(?:[_. -]?base)?)?|token"
     r"|(?:access|account|api|auth|encryption|master|private|service|signing|ssh|storage)[_. -]?key)"
     r"(?:_?(?:v?[0-9]{1,3}|value))?(?![A-Za-z0-9_-])"
 )
-_TEXT = rf"(?P<quote>{_QUOTE})(?P<text>(?:(?!(?P=quote))(?:\\[^\n]|[^\n\\]))++)"
+_TEXT = rf"(?P<quote>\"{{3}}|'{{3}}|{_QUOTE})(?P<text>(?:(?!(?P=quote))(?:\\[^\n]|[^\n\\]))++)"
 _VALUE = rf"(?:{_TEXT}|(?P<value>[^\s\"'`,;&|<>(){{}}\[\]\\]{{3,}}+))"
 _TYPE = r"(?::\s{0,4}[A-Za-z_][A-Za-z0-9_.|\[\]]{0,40}+\s{0,4}(?==))?"  # as in `password: str = …`
 ASSIGNED = rf"{_NAME}(?P<sign>(?:{_QUOTE})?\]?\s{{0,8}}{_TYPE}(?::=|=>|[=!]?==?|:)\s{{0,8}}){_VALUE}"
@@ -159,6 +160,20 @@ def kind_of_field(key: str) -> str:
     if found is None:
         return ""
     return "authorization" if found["header"] else _kind(found["name"])
+
+
+def kind_of_flag(text: str) -> str:
+    """The kind of secret that follows *text*, a flag in a list of arguments; empty if none does."""
+    return kind_of_field(text) if text[:1] == "-" and len(text) <= 64 and "=" not in text else ""
+
+
+def kind_of_pair(given: dict[Any, Any]) -> str:
+    """The kind of secret that is the `value` in the map *given*, if it has a `name` or a `key`; empty if there is
+    none."""
+    if "value" not in given:
+        return ""
+    names = (given.get(key) for key in ("name", "key", "Name", "Key"))
+    return next((kind for name in names if isinstance(name, str) and (kind := kind_of_field(name))), "")
 
 
 def is_secret(value: str, kind: str) -> bool:

@@ -12,13 +12,14 @@ from wasmguard.value import same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
 SAME, STRICTER, LOOSER, REWRITE, FAULT = "same", "stricter", "looser", "rewrite differs", "fault"
 OUTCOMES = (SAME, STRICTER, LOOSER, REWRITE, FAULT)
 
 _ORDER = {"pass": 0, "allow": 1, "ask": 2, "deny": 3}
+_UNKNOWN = 3  # what is no effect counts as the strictest one
 
 
 def compared(body: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -27,18 +28,19 @@ def compared(body: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
     Rewrites are told apart as far as they were recorded: with `inputs = "digest"` there are none.
     """
-    verdicts: Sequence[Mapping[str, Any]] = body.get("verdicts") or ()
+    said = body.get("verdicts")
+    verdicts = [verdict for verdict in said if isinstance(verdict, dict)] if isinstance(said, list) else []
     first: dict[str, Mapping[str, Any]] = {}
     for verdict in verdicts:
-        first.setdefault(verdict["policy"], verdict)
+        first.setdefault(_text(verdict, "policy"), verdict)
     found = []
     for verdict in verdicts:
-        of = verdict.get("of", "")
+        of = _text(verdict, "of")
         if not verdict.get("shadow") or (not of and body.get("exception")):  # the owner set that one aside, once
             continue
         if of and of not in first:
             continue
-        found.append((verdict["policy"], of, _outcome(verdict, first[of] if of else None, body)))
+        found.append((_text(verdict, "policy"), of, _outcome(verdict, first[of] if of else None, body)))
     return found
 
 
@@ -56,4 +58,10 @@ def _outcome(shadow: Mapping[str, Any], obeyed: Mapping[str, Any] | None, body: 
 
 
 def _effect(said: Mapping[str, Any]) -> int:
-    return _ORDER.get(said.get("effect", "pass"), 0)
+    effect = said.get("effect", "pass")
+    return _ORDER.get(effect, _UNKNOWN) if isinstance(effect, str) else _UNKNOWN
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said.get(name)
+    return value if isinstance(value, str) else ""

@@ -18,8 +18,8 @@ import stat
 from _operator import _compare_digest
 
 from wasmguard import places
-from wasmguard.errors import HostError
-from wasmguard.sandbox.cache import Vault, private_folder
+from wasmguard.errors import HostError, why_of
+from wasmguard.sandbox.cache import Vault, foreign, private_folder
 from wasmguard.value import Value
 
 try:  # as in `wasmguard.sandbox.cache`
@@ -38,10 +38,12 @@ HEAD = len(MAGIC) + 4 + MAC
 LARGEST = 2**27  # bytes of a body: the hard maximum of an event, twice
 MOST = 2**30  # bytes of the file (rule 4)
 PIECE = 2**20  # bytes for one read
+FUTILE = 2**32  # bytes of frames with a wrong MAC, seconds of work, after which a file holds none for us
 AGAIN = 3  # times that a writer looks for another file
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FLAGS |= getattr(os, "O_NONBLOCK", 0)  # nobody's pipe may hold us up
+_READING = _FLAGS & ~(os.O_WRONLY | os.O_APPEND | os.O_CREAT) | os.O_RDONLY
 
 
 class Damaged(Value):
@@ -101,7 +103,7 @@ class Spool:
                 continue
             except OSError as error:
                 self.close()
-                why = (error.strerror or type(error).__name__).lower()
+                why = why_of(error)
                 raise HostError(f"`{self.path}` cannot be written: {why}: make room there, or repair it") from None
             if seen.st_ino != self._inode:  # taken, and there is another one
                 self.close()
@@ -130,10 +132,10 @@ class Spool:
         try:
             file = os.open(self.path, _FLAGS, 0o600)
         except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
+            why = why_of(error)
             raise HostError(f"`{self.path}` cannot be written: {why}: make room there, or repair the file") from None
         seen = os.fstat(file)
-        if why := _foreign(seen):
+        if why := shared(seen):
             os.close(file)
             raise HostError(f"`{self.path}` {why}: remove it, or make it yours alone (`chmod 600`)")
         if self._file >= 0:  # another thread was quicker
@@ -153,11 +155,24 @@ class Taken:
     """A file of records that nobody but its reader moves on."""
 
     def __init__(self, path: str, secret: bytes) -> None:
-        self.path, self._key, self._file, self._rest = path, secret, -1, b""
+        self.path, self._key, self._file = path, secret, -1
+        self._rest = bytearray()
+        """What was read, and is not known to be a frame yet."""
+        self._lost, self._futile = 0, 0
 
     def bodies(self) -> Iterator[bytes | Damaged]:
-        """The records in it, in the order in which they came. Half a frame at the end is left for `finish`."""
-        self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+        """The records in it, in the order in which they came. Half a frame at the end is left for `finish`.
+
+        Raises:
+            HostError: if it cannot be read, or is no file of ours.
+        """
+        try:
+            self._file = os.open(self.path, _READING)
+            seen = os.fstat(self._file)
+        except OSError as error:
+            raise HostError(f"`{self.path}` cannot be read: {why_of(error)}: remove it, or make it yours") from None
+        if not stat.S_ISREG(seen.st_mode):
+            raise HostError(f"`{self.path}` is no regular file: remove it")
         yield from self._read()
 
     def finish(self) -> Iterator[bytes | Damaged]:
@@ -171,8 +186,7 @@ class Taken:
         except FileNotFoundError:
             pass
         except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            raise HostError(f"`{self.path}` cannot be removed: {why}: make its folder yours") from None
+            raise HostError(f"`{self.path}` cannot be removed: {why_of(error)}: make its folder yours") from None
         yield from self._read(last=True)
         self.close()
 
@@ -183,40 +197,42 @@ class Taken:
             os.close(file)
 
     def _read(self, *, last: bool = False) -> Iterator[bytes | Damaged]:
-        rest, piece = bytearray(self._rest), b""
         while piece := os.read(self._file, PIECE):
-            rest += piece
-            at = 0
-            while (found := self._frame(rest, at, last=False)) is not None:
-                body, at = found
-                yield body
-            del rest[:at]
-        at = 0
-        while last and at < len(rest) and (found := self._frame(rest, at, last=True)) is not None:
-            body, at = found
-            yield body
-        self._rest = b"" if last else bytes(rest)
+            self._rest += piece
+            yield from self._frames(last=False)
+        if last:
+            yield from self._frames(last=True)
 
-    def _frame(self, data: bytearray, at: int, *, last: bool) -> tuple[bytes | Damaged, int] | None:
-        """The next record from *at* on, and where it ends; None if more is needed to tell, which does not come after
-        the *last*."""
-        if len(data) - at < HEAD and not last:
-            return None
-        size = int.from_bytes(data[at + 4 : at + 8], "big")
-        end = at + HEAD + size
-        if data.startswith(MAGIC, at) and size <= LARGEST:
-            if len(data) >= end:
-                body = bytes(data[at + HEAD : end])
-                mac = blake2b(body, key=self._key, digest_size=MAC).digest()
-                if _compare_digest(mac, bytes(data[at + 8 : at + HEAD])):
-                    return body, end
-            elif not last:
-                return None
-        after = data.find(MAGIC, at + 1)
-        if after < 0 and not last:
-            return None
-        after = after if after >= 0 else len(data)
-        return Damaged(bytes=after - at), after
+    def _frames(self, *, last: bool) -> Iterator[bytes | Damaged]:
+        """The frames in what was read, up to the first one that needs more, which does not come after the *last*. Each
+        byte that is none of a frame is looked at once, and then only counted."""
+        rest, key, at = self._rest, self._key, 0
+        while (left := len(rest) - at) >= HEAD or (last and left):
+            if rest.startswith(MAGIC, at) and self._futile < FUTILE:
+                if self._lost:
+                    yield self._damaged()
+                size = int.from_bytes(rest[at + 4 : at + 8], "big")
+                end = at + HEAD + size
+                if end <= len(rest):
+                    body = bytes(rest[at + HEAD : end])
+                    if _compare_digest(rest[at + 8 : at + HEAD], blake2b(body, key=key, digest_size=MAC).digest()):
+                        yield body
+                        at = end
+                        continue
+                    self._futile += size
+                elif size <= LARGEST and not last:
+                    break
+            after = rest.find(MAGIC, at + 1)
+            if after < 0:
+                after = len(rest) if last else len(rest) - len(MAGIC) + 1
+            self._lost, at = self._lost + after - at, after
+        del rest[:at]
+        if last and self._lost:
+            yield self._damaged()
+
+    def _damaged(self) -> Damaged:
+        lost, self._lost = self._lost, 0
+        return Damaged(bytes=lost)
 
 
 def taken(where: str | None = None, key_folder: str | None = None) -> Iterator[Taken]:
@@ -236,8 +252,7 @@ def taken(where: str | None = None, key_folder: str | None = None) -> Iterator[T
     except FileNotFoundError:
         return
     except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        raise HostError(f"`{where}` cannot be read: {why}: make it yours") from None
+        raise HostError(f"`{where}` cannot be read: {why_of(error)}: make it yours") from None
     for found in paths:
         file = Taken(found, secret)
         try:
@@ -259,11 +274,8 @@ def waiting(where: str | None = None) -> int:
     return total
 
 
-def _foreign(seen: os.stat_result) -> str:
+def shared(seen: os.stat_result) -> str:
+    """Why nothing may be written into this file: somebody else may be at it, too; empty if nobody is."""
     if not stat.S_ISREG(seen.st_mode):
         return "is no regular file"
-    if seen.st_nlink > 1:
-        return "has another name"
-    if seen.st_mode & 0o077 or (hasattr(os, "geteuid") and seen.st_uid != os.geteuid()):
-        return "is open to others"
-    return ""
+    return "has another name" if seen.st_nlink > 1 else foreign(seen)

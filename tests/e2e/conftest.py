@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from tests.e2e.drive_claude import FOLDERS, run
+from wasmguard import alarm
 
 PYTHON = [sys.executable, "-I", "-m", "wasmguard"]
 END = [{"text": "end"}]
@@ -73,6 +74,24 @@ def _client():
 @pytest.fixture
 def owner(_client, tmp_path, assembled):
     return Owner(tmp_path.resolve(), assembled)
+
+
+def alarms_below(root):
+    """The marks of alarms of whoever has a home below the folder *root*."""
+    return [path for path in root.rglob(f"plans/{alarm.FOLDER}/*") if path.is_file()]
+
+
+@pytest.fixture
+def raises_an_alarm():
+    """What a test says in which a call runs that was not granted."""
+
+
+@pytest.fixture(autouse=True)
+def _no_alarm(request, tmp_path):
+    """Nothing that the client does by itself, and nothing that we do, looks like a call that was not granted."""
+    yield
+    if "raises_an_alarm" not in request.fixturenames:
+        assert [path.read_bytes()[-500:] for path in alarms_below(tmp_path)] == []
 
 
 def answers(outcome, event="PreToolUse"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import alarms_below
 from wasmguard import link
 from wasmguard.errors import HostError
 
@@ -87,6 +88,7 @@ def user():
         assert user.runs("lock").returncode == 0
         yield user
         user.stops()
+        assert alarms_below(user.home) == []  # what doctor tries, and what the client then does, are no such calls
 
 
 def installs(user, transport):

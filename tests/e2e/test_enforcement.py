@@ -88,6 +88,7 @@ def swapping(tool, given, delay=0.7):
 EVIL = {"file_path": "$DATA/evil", "content": "evil"}
 
 
+@pytest.mark.usefixtures("raises_an_alarm")
 def test_a_hook_that_wins_the_race_is_found_out_and_the_session_stops(owner, guarded):
     """Trap 4 of Claude Code: of several rewrites the last finisher's counts."""
     script = [[write("x")], [write("y")], [bash("touch $DATA/z")], END]
@@ -104,12 +105,14 @@ def test_a_hook_that_wins_the_race_is_found_out_and_the_session_stops(owner, gua
     assert [found.record for found in alarms(owner)] == [first.id]
 
 
+@pytest.mark.usefixtures("raises_an_alarm")
 def test_a_call_that_fails_is_looked_at_as_well(owner, guarded):
     guarded([[bash("true")], END], beside=[swapping("Bash", {"command": "touch $DATA/evil; exit 3"})])
     assert executed(owner) == [("Bash", "another")]
     assert len(alarms(owner)) == 1
 
 
+@pytest.mark.usefixtures("raises_an_alarm")
 def test_once_acknowledged_the_session_goes_on(owner, guarded):
     guarded([[write("x")], END], beside=[swapping("Write", EVIL)])
     (raised,) = alarms(owner)
@@ -210,6 +213,7 @@ def test_what_a_person_answers_raises_none(owner, script, mode, answer, inputs):
     assert alarms(owner) == []
 
 
+@pytest.mark.usefixtures("raises_an_alarm")
 def test_a_program_that_changes_a_call_unjudged_is_an_alarm(owner):
     """`can_use_tool` of somebody else's program: no policy has seen what it made of the input."""
     sdk = pytest.importorskip("claude_agent_sdk")

@@ -97,8 +97,8 @@ DECIDING = (
 )
 
 RECORDING = (
-    Point("deciding", "note what is granted", "wasmguard.enforcement:noted"),
-    Point("deciding", "record", "wasmguard.audit:Recorder.keep"),
+    Point("deciding", "note what is granted", "wasmguard.enforcement:Enforcement.noted"),
+    Point("deciding", "record", "wasmguard.recorder:Recorder.write"),
     Point("deciding", "append the record", "wasmguard.spool:Spool.append"),
     Point("deciding", "the record was appended", "wasmguard.spool:Spool.append", "after"),
 )

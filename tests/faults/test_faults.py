@@ -296,9 +296,7 @@ def test_a_fault_after_the_answer_changes_nothing(bench, case):
     assert moved(met(bench, case)), bench[case]
 
 
-@each(
-    Case(point, kind) for point in points.RECORDING for kind in FOUR if kind == "exception" or point.when == "before"
-)
+@each(Case(point, kind) for point in points.RECORDING for kind in FOUR if kind == "exception" or point.when == "before")
 def test_what_cannot_be_recorded_is_answered_as_decided_by_whoever_is_still_there(bench, case):
     answer = met(bench, case)
     assert moved(answer) if case.kind in ("exception", "ENOSPC") else blocked(answer), answer

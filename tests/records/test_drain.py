@@ -18,7 +18,7 @@ from wasmguard.errors import HostError
 from wasmguard.guest.codec import packed
 from wasmguard.lock import lock
 from wasmguard.plan import identity
-from wasmguard.records import database, old_log
+from wasmguard.records import database, drain, old_log
 from wasmguard.records.chain import canonical, checked
 from wasmguard.records.drain import Drained, drained
 from wasmguard.records.prepared import Preparing
@@ -125,6 +125,16 @@ def test_a_damaged_frame_becomes_a_record_and_those_behind_it_are_found(own_home
     assert bodies("seq = 2")[0]["bytes"] == len(data) // 3
 
 
+def test_each_damaged_frame_of_a_file_is_a_record_of_its_own(own_home, monkeypatch):
+    monkeypatch.setattr(drain, "PORTION", 2)
+    append(*(decision(place) for place in range(6)))
+    path = Path(spool.folder()) / spool.NAME
+    frames = path.read_bytes().split(spool.MAGIC)[1:]
+    path.write_bytes(b"".join(spool.MAGIC + frame[: 40 if place % 2 else None] for place, frame in enumerate(frames)))
+    assert drained() == Drained(moved=6, lost=3)
+    assert whole()
+
+
 def test_records_that_could_not_be_written_are_counted_as_lost(own_home):
     append({"v": 1, "id": bytes(10), "time": 1, "kind": "lost", "count": 7, "why": "full"})
     assert drained() == Drained(moved=1, lost=7)
@@ -140,6 +150,32 @@ def test_odd_values_are_kept_somehow_and_the_chain_holds(own_home, odd):
     assert whole()
     if odd != odd:  # noqa: PLR0124  # not a number
         assert bodies("seq = 4")[0]["inputs"] == "cut"
+
+
+def test_what_is_counted_of_a_record_is_what_its_json_says(own_home):
+    """Where that is not what the spool says: halves of a character become one, and bytes their digits."""
+    halves, whole_one = "\ud83d\ude00", "\U0001f600"
+    append(decision(1, tool=halves), decision(2, tool=whole_one))
+    append(decision(3, tool="x", session="ff"), decision(4, tool="x", session=b"\xff", kind="lost"))
+    assert drained().moved == 4
+    assert rows("SELECT word, count(*) FROM lines JOIN words ON words.id = tool GROUP BY 1 ORDER BY 1") == [
+        ("x", 2),
+        (whole_one, 2),
+    ]
+    assert rows("SELECT count(*) FROM lines JOIN words ON words.id = session WHERE word = 'ff'") == [(2,)]
+    assert whole()
+
+
+def test_batches_and_their_portions_change_nothing(own_home, monkeypatch):
+    monkeypatch.setattr(drain, "PORTION", 3)
+    monkeypatch.setattr(drain, "PORTION_BYTES", 1500)
+    monkeypatch.setattr(drain, "ROWS", 7)
+    append(*(decision(place) for place in range(20)), decision(3), decision(21, fields={"text": "x" * 2000}))
+    spool.append(b"none")
+    assert drained() == Drained(moved=22, lost=1)
+    ids = [body["id"] for body in bodies()]
+    assert ids[:21] == [decision(place)["id"].hex() for place in (*range(20), 21)]
+    assert whole()
 
 
 def test_the_log_of_version_0_6_becomes_records_once(own_home):
@@ -198,7 +234,7 @@ def test_two_that_both_think_they_are_alone_write_nothing_twice(own_home):
     key = spool.key()
 
     def batch(*places):
-        return [Preparing().prepared(packed(decision(place))) for place in places]
+        return [[Preparing().prepared(packed(decision(place))) for place in places]]
 
     with database.Database(spool.folder(), key) as one, database.Database(spool.folder(), key) as two:
         assert one.append(batch(2, 3)) == 2
@@ -338,10 +374,10 @@ def test_what_was_learned_in_a_batch_that_failed_is_forgotten(own_home):
     drained()
     new = Preparing().prepared(packed(decision(2, tool="New", fields={"text": "x" * 200_000})))
     with database.Database(spool.folder(), spool.key()) as one:
-        assert one.append([Preparing().prepared(packed(decision(3)))]) == 1
+        assert one.append([[Preparing().prepared(packed(decision(3)))]]) == 1
         one._last.execute("PRAGMA max_page_count = 20")
         with pytest.raises(HostError, match="no room"):
-            one.append([new])
+            one.append([[new]])
         one._last.execute("PRAGMA max_page_count = 1000000")
-        assert one.append([new]) == 1
+        assert one.append([[new]]) == 1
     assert whole()

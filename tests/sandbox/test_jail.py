@@ -102,6 +102,47 @@ def test_no_call_is_both_allowed_and_deadly():
     assert [len(jail.ALLOWED), len(jail.KILLED)] == [len(group) for group in groups[:2]]
 
 
+LOOKING = """
+import os, sys
+sys.path.insert(0, {root!r})
+from wasmguard.sandbox import jail
+os.symlink("/nowhere", "link")
+link, here = os.path.abspath("link"), os.open(".", os.O_RDONLY)
+jail.enter(2**30, channel=3, follow=False, threads=lambda: None, looks={looks})
+said = []
+for look in (
+    lambda: os.lstat(link),
+    lambda: os.stat("/"),
+    lambda: os.lstat("link", dir_fd=here),
+    lambda: os.readlink(link),
+    lambda: open("/etc/passwd"),
+    lambda: os.listdir("/"),
+    lambda: os.getcwd(),
+):
+    try:
+        look()
+        said.append("works")
+    except OSError as error:
+        said.append("refused")
+os._exit(0 if said == {expected} else 1)
+"""
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_who_checks_grants_may_see_what_is_at_a_path_itself_and_nothing_else(looks, tmp_path):
+    expected = ["works" if looks else "refused", *["refused"] * 6]
+    program = LOOKING.format(root=str(ROOT), looks=looks, expected=expected)
+    assert subprocess.run([sys.executable, "-I", "-c", program], check=False, cwd=tmp_path).returncode == 0
+
+
+def test_the_filter_of_a_cell_is_not_the_one_that_looks():
+    cell, looking = jail._filter(1, 3), jail._filter(1, 3, looks=True)
+    assert looking[: len(cell) - 1] == cell[:-1]
+    assert looking[-1] == cell[-1] == jail._give(jail.EPERM)
+    for place, step in enumerate(looking):
+        assert place + 1 + max(step[2], step[3]) < len(looking) or step[0] == 0x06
+
+
 # --- a real cell ----------------------------------------------------------------------------------------------------
 @pytest.fixture
 def cell(assembled):

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.recorded import recorded
 from tests.serve.sdk_fakes import ALLOW, INPUT, MOVED, FakeGuard, event, said
+from wasmguard import Guard
 from wasmguard.agents.claude import KNOWN
 from wasmguard.errors import ConfigError, HostError
 from wasmguard.event import GATING
@@ -154,3 +156,47 @@ def test_an_sdk_that_cannot_fail_closed_is_refused(monkeypatch, call):
     monkeypatch.setitem(sys.modules, "claude_agent_sdk", None)
     with pytest.raises(HostError, match=r"install `wasmguard\[sdk\]`"):
         call(FakeGuard())
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+LARGE = {**INPUT, "content": "x" * 200_000}
+
+
+@pytest.fixture
+def guard(configured):
+    """A real one, whose policies deny `Refused`, and pass everything else."""
+    with Guard.load(configured("pass", "deny", deny={"tools": '["Refused"]'})) as made:
+        yield made
+
+
+def kept():
+    """What is on record: event, tool and effect."""
+    return [(body["event"], body.get("tool"), body["effect"]) for body in recorded("decision")]
+
+
+@pytest.mark.parametrize("given", [INPUT, LARGE], ids=["at once", "by a thread"])
+def test_what_a_hook_says_is_recorded_once(guard, given):
+    async def asked():
+        hooks = guard.hooks()
+        for number, tool in enumerate(("Write", "Refused")):
+            payload = event(tool=tool, tool_input=given, tool_use_id=str(number))
+            await hooks["PreToolUse"][0].hooks[0](payload, str(number), {"signal": None})
+
+    asyncio.run(asked())
+    assert kept() == [("PreToolUse", "Write", "pass"), ("PreToolUse", "Refused", "deny")]
+
+
+@pytest.mark.parametrize("given", [INPUT, LARGE], ids=["at once", "by a thread"])
+def test_what_the_callback_says_is_recorded_once(guard, given):
+    context = sdk.ToolPermissionContext(signal=None, suggestions=[], tool_use_id="t")
+    asyncio.run(guard.can_use_tool("Refused", given, context))
+    assert [(tool, effect) for _, tool, effect in kept()] == [("Refused", "deny")]
+
+
+def test_many_at_the_same_time_are_each_recorded_once(guard):
+    async def asked():
+        events = [event(tool_use_id=str(number), tool_input=(INPUT, LARGE)[number % 9 == 0]) for number in range(40)]
+        await asyncio.gather(*map(guard.adecide, events))
+
+    asyncio.run(asked())
+    assert sorted(int(body["call"]) for body in recorded("decision")) == list(range(40))

@@ -1,8 +1,10 @@
 """Two columns fit a terminal; times are said as people say them."""
 
+from time import tzset
+
 import pytest
 
-from wasmguard.workshop.columns import WIDTH, beside, latency, length_of, wrapped
+from wasmguard.workshop.columns import WIDTH, beside, clock, counted, day, latency, length_of, percent, wrapped
 
 
 def test_lines_fit_and_nothing_is_lost():
@@ -55,3 +57,26 @@ def test_short_times_are_said_in_the_unit_that_suits(us, said):
 def test_a_sentence_is_wrapped_behind_its_indent_and_a_path_stays_whole():
     path = "/a" * 60
     assert wrapped(f"see {path} first", "  ") == ["  see", f"    {path}", "    first"]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0, "0 %"), (1, "100 %"), (0.12, "12 %"), (0.123, "12.3 %"), (1e-6, "<0.1 %"), (0.99999, "99.9 %")],
+)
+def test_shares_never_hide_that_there_is_something(share, said):
+    assert percent(share) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 events"), (1, "1 event"), (12_000, "12,000 events")])
+def test_what_is_counted_agrees_with_its_number(count, said):
+    assert counted(count, "event") == said
+
+
+def test_moments_are_said_in_local_time(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC-2")
+    tzset()
+    try:
+        assert (day(1_700_000_000_999), clock(1_700_000_000_999)) == ("2023-11-15", "00:13:20")
+    finally:
+        monkeypatch.undo()
+        tzset()

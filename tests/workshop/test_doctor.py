@@ -6,10 +6,13 @@ import shutil
 
 import pytest
 
+from tests.recorded import recorded
 from tests.workshop.guarded import GATE, Owner, told
+from wasmguard import alarm
 from wasmguard.errors import HostError
 from wasmguard.lock import lock
 from wasmguard.workshop import doctor, enforcement, real
+from wasmguard.workshop.asked import SESSION
 from wasmguard.workshop.finding import WIDTH
 
 
@@ -63,7 +66,12 @@ def test_a_configuration_is_missing_stale_or_locked(owner, usual):
 
 
 @pytest.mark.parametrize(
-    ("line", "about"), [('isolation = "thread"', "isolation"), ("self_protection = false", "self-")]
+    ("line", "about"),
+    [
+        ('isolation = "thread"', "isolation"),
+        ("self_protection = false", "self-"),
+        ("[record]\non = false\n", "records"),
+    ],
 )
 def test_what_the_owner_loosened_is_noted(owner, line, about):
     owner.locks(f"{line}\n{GATE}")
@@ -85,6 +93,16 @@ def test_a_machine_that_enforces_has_nothing_wrong(owner):
     findings = found(owner.config)
     assert told(findings, mark="wrong") == []
     assert {"hooks", "enforcement", "- a deny", "- a rewrite", "daemon"} <= {finding.about for finding in findings}
+
+
+def test_what_is_tried_is_on_record_as_the_hooks_saw_it_and_raises_no_alarm(owner):
+    owner.locks()
+    owner.installs()
+    found(owner.config)
+    records = recorded("decision")
+    assert {(body["way"], body["session"]) for body in records} == {("hook", SESSION)}
+    assert {body["effect"] for body in records} >= {"pass", "deny"}
+    assert alarm.standing() == []
 
 
 def test_the_kill_switch_is_wrong_although_every_hook_answers(owner):

@@ -3,11 +3,13 @@
 import pytest
 
 from wasmguard import Guard, spool
+from wasmguard.decision import Effect
 from wasmguard.errors import HostError, UsageError
 from wasmguard.guest.codec import packed
 from wasmguard.records import drain, query
 from wasmguard.records.query import Record
 from wasmguard.workshop import explain
+from wasmguard.workshop.allow import allow
 
 MOMENT = 1_795_330_000_000
 
@@ -69,6 +71,21 @@ def test_a_call_that_ran_with_another_input_is_told_as_an_alarm(decided):
     assert '"file_path": "/etc/y"' in text
 
 
+def test_what_an_exception_set_aside_is_told_apart_from_shadows(configured, monkeypatch):
+    monkeypatch.setattr("os.isatty", lambda _number: True)
+    path = configured("deny", "ask", ask={"shadow": "true"})
+    with Guard.load(path, isolation="thread") as guard:
+        guard.decide(called())
+        drain.drained()
+        allow("last", ask=lambda _question: "allow", environ={}, proc="/nowhere")
+        assert guard.decide(called()).effect < Effect.ASK
+    drain.drained()
+    text = text_of()
+    aside, _, shadows = text.partition("Shadows: asked and recorded, never obeyed")
+    assert "Set aside by your exception: asked and recorded, not obeyed deny would have denied it" in aside
+    assert shadows.strip().startswith("ask would have asked you")
+
+
 def test_a_record_is_found_by_its_number_id_and_call(decided):
     decided(["deny"], called())
     record = query.record("1")
@@ -89,6 +106,9 @@ def test_an_act_is_told_with_all_that_was_recorded(own_home):
     drain.drained()
     assert "Record 1: off" in text_of("1")
     assert "for 10 min, at /dev/pts/3" in text_of("1")
+    spool.append(packed({"v": 1, "id": bytes(9) + b"1", "time": MOMENT, "kind": "new", "who": "me"}))
+    drain.drained()
+    assert text_of("2").count("who me") == 1
     with pytest.raises(HostError, match="no decision is recorded yet"):
         explain.story("last")
 

@@ -12,6 +12,13 @@ def test_each_changed_field_is_told_with_what_went_and_what_came():
     ]
 
 
+def test_one_value_instead_of_another_is_told_whole():
+    path = "/sandbox/" + "x" * 150 + "/日本語"
+    found = list(difference({"file_path": "/etc/x"}, {"file_path": path}, " " * 16))
+    assert "".join(text.strip() for style, text in found if style == "new") == f"+ {path}"
+    assert len(found) > 4
+
+
 def test_long_texts_are_told_by_the_lines_that_changed():
     old = "\n".join(f"line {i}" for i in range(100))
     found = unified(old, old.replace("line 50", "line fifty"))

@@ -94,9 +94,22 @@ def test_a_rewrite_shows_the_new_value():
 
 def test_a_result_says_how_the_call_ended():
     after = body("Write", {"file_path": "/x"}, event="PostToolUse", duration=13, executed="as granted")
-    assert told(after)[1].endswith("PostToolUse Write 13 ms, as granted: /x")
+    assert told(after)[1].endswith("PostToolUse Write 13 ms: /x")
     for ran in ("another", "denied"):
-        assert "NOT AS GRANTED" in told({**after, "executed": ran})[1]
+        assert told({**after, "executed": ran})[1].endswith("PostToolUse Write NOT AS GRANTED, 13 ms: /x")
+    assert told({**after, "error": True})[1].endswith("PostToolUse Write failed, 13 ms: /x")
+
+
+def test_events_without_a_tool_say_what_they_are_about():
+    for fields, about in (
+        ({"task_id": "1", "task_subject": "tidy up"}, "tidy up"),
+        ({"old_cwd": "/a", "new_cwd": "/b"}, "/b"),
+        ({"error": "unknown", "last_assistant_message": "API Error"}, "unknown"),
+        ({"stop_hook_active": False, "last_assistant_message": "done"}, "done"),
+        ({"tool_calls": [{"tool_name": "Bash"}, {"tool_name": "Read"}, 7]}, "Bash, Read"),
+    ):
+        record = {**body(), "event": "Some", "tool": None, "fields": {"hook_event_name": "Some", **fields}}
+        assert told(record)[1].endswith(about), fields
 
 
 def test_acts_are_lines_too():

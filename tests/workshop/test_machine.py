@@ -1,15 +1,19 @@
 """What this machine gives, and what lies open on it."""
 
+import errno
 import json
 import os
 import socket
 import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.workshop.guarded import Owner, told
-from wasmguard import link
+from wasmguard import audit, link, spool
+from wasmguard.errors import HostError
+from wasmguard.records.drain import drained
 from wasmguard.workshop import machine
 
 
@@ -78,6 +82,81 @@ def test_what_belongs_to_somebody_else_is_told(owner, monkeypatch):
     path.touch(0o600)
     monkeypatch.setattr(machine.os, "geteuid", lambda: 4711)
     assert machine.open_to_others(str(path)) == f"belongs to user {os.getuid()}"
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def folder(owner):
+    """The folder of records, with one in it and one on its way there."""
+    audit.record("mark")
+    drained()
+    audit.record("mark")
+    return Path(spool.folder())
+
+
+def test_records_that_can_be_written_are_fine_and_none_is_written_for_it(folder):
+    before = spool.waiting()
+    (finding,) = machine.records()
+    assert (finding.mark, finding.data["records"]) == ("ok", 1)
+    assert spool.waiting() == before
+    assert {path.name for path in folder.iterdir()} <= {"000001.db", "000001.db-shm", "000001.db-wal", "lock", "spool"}
+
+
+def test_where_no_record_is_yet_nothing_is_said(tmp_path, monkeypatch):
+    Owner(tmp_path, monkeypatch)
+    assert list(machine.records()) == []
+
+
+def opened(folder):
+    folder.chmod(0o755)
+
+
+def spool_opened(folder):
+    (folder / "spool").chmod(0o644)
+
+
+def spool_led_away(folder):
+    (folder / "spool").rename(folder / "elsewhere")
+    (folder / "spool").symlink_to("elsewhere")
+
+
+def spool_in_the_way(folder):
+    (folder / "spool").unlink()
+    (folder / "spool").mkdir(0o700)
+
+
+@pytest.mark.parametrize("breaks", [opened, spool_opened, spool_led_away, spool_in_the_way])
+def test_where_no_record_can_be_written_that_is_wrong(folder, breaks):
+    breaks(folder)
+    (finding,) = machine.records()
+    assert finding.mark == "wrong"
+    assert finding.sentence.startswith("cannot be written: ")
+    with pytest.raises(HostError):  # it is so
+        audit.record("mark")
+
+
+def test_a_full_disk_is_wrong(folder, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", full)
+    assert told(machine.records(), "records", "wrong") == ["cannot be written: no space left on device"]
+
+
+def test_a_database_that_cannot_be_read_is_wrong(folder):
+    for path in folder.glob("*.db*"):
+        path.write_bytes(b"no database" * 1000)
+    assert told(machine.records(), "records", "wrong")
+
+
+def test_records_that_are_missing_or_that_nobody_moves_on_are_noted(folder, monkeypatch):
+    assert told(machine.records(), mark="note") == []
+    audit.record("lost", count=7, why="no room")
+    drained()
+    assert "7 are missing" in told(machine.records(), "records", "note")[0]
+    monkeypatch.setattr(machine, "WAITING", 0)
+    audit.record("mark")
+    assert "nobody moves them on" in told(machine.records(), "records", "note")[1]
 
 
 class Daemon:

@@ -9,6 +9,7 @@ import pytest
 from tests.workshop.guarded import GATE, Owner, hooked, told
 from wasmguard import installed
 from wasmguard.agents import claude_settings
+from wasmguard.event import AFTER
 from wasmguard.workshop import hooks, settings_check
 from wasmguard.workshop.settings_check import checked
 
@@ -183,6 +184,15 @@ def test_no_hook_for_tool_calls_is_wrong_and_none_for_settings_is_a_note(owner):
     owner.installs(events=["SessionStart"])
     assert any("PreToolUse" in sentence for sentence in wrongs(owner))
     assert any("ConfigChange" in sentence for sentence in told(found(owner), mark="note"))
+
+
+def test_hooks_of_an_older_version_do_not_show_what_ran_and_that_is_a_note(owner):
+    owner.installs(events=[event for event in claude_settings.ALWAYS if event not in AFTER])
+    noted = [finding for finding in found(owner) if finding.mark == "note"]
+    assert [finding.data["event"] for finding in noted] == ["PostToolUse", "PostToolUseFailure"]
+    for finding in noted:
+        assert "the call that ran is the one that was granted" in finding.sentence
+        assert finding.todo == "run `wasmguard install claude-code` again"
 
 
 def test_a_port_that_a_stranger_holds_is_wrong(owner, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 
 from tests.serve.daemons import PASSED, REFUSED, Place, alive, until
 from tests.serve.host import HERE
-from wasmguard import installed, link, places, switch, wire
+from wasmguard import audit, installed, link, places, spool, switch, wire
 from wasmguard.errors import HostError
 from wasmguard.serve import start
 from wasmguard.workshop import status
@@ -143,6 +143,47 @@ def test_it_tells_who_answers_where_and_what_was_decided(place):
         r"  memory +master \d+\.\d MiB, 2 workers \d+\.\d MiB, 2 cells \d+\.\d MiB resident, .*",
     ):
         assert re.search(f"^{line}$", said, re.MULTILINE), (line, said)
+
+
+def test_how_many_records_there_are_is_told(place):
+    place.up()
+    for event in (PASSED, REFUSED):
+        place.ask(event)
+
+    def moved():
+        return status.status(str(place.config))["records"]["records"] >= 3
+
+    until(moved)  # with the start of the daemon
+    assert re.search(r"\n  kept +\d+ records since \d{4}-\d\d-\d\d [0-9:]+, [0-9.]+ KiB", told(place))
+    assert "  lost" not in told(place)
+    audit.record("lost", count=2, why="no room")
+    assert until(lambda: "  lost          2 records: `wasmguard log` says when" in told(place))
+
+
+def test_records_that_cannot_be_read_are_told_and_no_error(place):
+    place.up()
+    folder = Path(spool.folder())
+    until((folder / "000001.db").exists)
+    for path in folder.glob("*.db*"):
+        path.write_bytes(b"no database" * 1000)
+    assert status.status(str(place.config))["records"]["error"]
+    assert re.search(r"\n  unreadable +`", told(place))
+
+
+def test_that_nothing_is_recorded_is_told(place):
+    place.written("[record]\non = false\n" + place.config.read_text())
+    place.host.locked(place.config)
+    place.up()
+    assert not status.status(str(place.config))["records"]["on"]
+    assert "this configuration has no decision recorded" in told(place)
+
+
+def test_a_version_beside_a_policy_says_whose(place):
+    later = '[[policy]]\nname = "later"\nmodule = "denies.wasm"\nshadow_of = "passes"\n'
+    place.written(place.config.read_text() + later)
+    place.host.locked(place.config)
+    place.up()
+    assert "  later         shadow of passes: asked and recorded, never obeyed: PreToolUse of Passed" in told(place)
 
 
 def test_what_people_read_fits_80_columns(place):

@@ -53,6 +53,12 @@ def test_a_mistake_is_told_with_its_id_and_what_differs_on_lines_that_fit():
     )
 
 
+def test_records_that_cannot_be_read_at_all_are_told_as_broken():
+    styled = list(told(Report(head="", broken=(Broken(seq=0, segment="000001.db", what="is no database"),))))
+    assert ("wrong", "                000001.db: is no database") in styled
+    assert styled[-1][0] == "wrong"
+
+
 def test_of_many_mistakes_the_first_are_told():
     texts = [text for _, text in lines(decisions=99, wrong=(WRONG,) * 99, wrongs=99)]
     assert sum("0193a4c2" in text for text in texts) == SHOWN

@@ -120,9 +120,10 @@ def packed(value: Any) -> bytes:
         ValueError: if msgpack cannot say it.
     """
     try:
-        return packb(value, unicode_errors="surrogatepass")
+        data: bytes = packb(value, unicode_errors="surrogatepass")
     except (TypeError, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from None
+    return data
 
 
 def unpacked(data: bytes) -> Any:

@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 from hashlib import sha256
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]  # not in typeshed
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import spool
@@ -42,15 +43,43 @@ class Broken(Value):
 
 
 def canonical(record: Any) -> bytes:
-    """*record* as it is hashed: JSON in ASCII, keys sorted, no blanks; bytes in it as hexadecimal digits.
+    """*record* as it is hashed: JSON in ASCII, no blanks, `arranged`; bytes in it as hexadecimal digits.
 
     Raises:
         ValueError: if JSON cannot say it.
     """
     try:
-        return _encode(record).encode()
+        return _encode(arranged(record)).encode()
     except (TypeError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
+
+
+def arranged(record: Any) -> Any:
+    """*record* with its keys sorted, and those of its verdicts. What agents and policies said keeps the order that it
+    came in: policies read it, so the order is part of what was judged.
+
+    Raises:
+        TypeError: if its keys are not all text.
+    """
+    if type(record) is not dict:
+        return record
+    record = dict(sorted(record.items()))
+    if type(said := record.get("verdicts")) is list:
+        record["verdicts"] = [dict(sorted(one.items())) if type(one) is dict else one for one in said]
+    return record
+
+
+def encoder(other: Callable[[Any], Any]) -> Callable[[Any], str]:
+    """A function that writes canonical JSON; *other* makes of what JSON does not have something that it has.
+
+    The function raises ValueError, TypeError or RecursionError for what cannot be said.
+    """
+    if c_make_encoder is None:
+        words = {"sort_keys": False, "ensure_ascii": True, "separators": (",", ":"), "allow_nan": False}
+        return json.JSONEncoder(**words, default=other, check_circular=False).encode  # type: ignore[arg-type]
+    # What `json.dumps` makes anew for each document, which takes as long as the document.
+    encode = c_make_encoder(None, other, encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda value: "".join(encode(value, 0))
 
 
 def link(before: bytes, seq: int, body: bytes) -> bytes:
@@ -172,7 +201,7 @@ class _Again:
 
     def __init__(self) -> None:
         self._counts = counting.Counts()
-        self._words: dict[str, int] = {}
+        self._words = counting.Words()
         self._reasons: dict[int, set[str]] = {}
         self._blobs: set[str] = set()
 
@@ -182,13 +211,13 @@ class _Again:
             record = json.loads(body)
             self._counts.add(record)
             self._blobs.update(blobs_of(record))
-            return counting.line(seq, bytes.fromhex(record["id"]), record, self._number) == line
+            return counting.line(seq, bytes.fromhex(record["id"]), record, self._words) == line
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # not what we wrote
             return False
 
     def differs(self, segment: Segment) -> Iterator[str]:
         """The tables of *segment* that say something else."""
-        if set(segment.execute("SELECT word, id FROM words")) != set(self._words.items()):
+        if set(segment.execute("SELECT word, id FROM words")) != set(self._words.known.items()):
             yield "words"
         said = {(hour, what, name): n for hour, what, name, n in segment.execute("SELECT * FROM counts")}
         if said != self._counts.rows(lambda hour: self._reasons.setdefault(hour, set())):
@@ -197,9 +226,6 @@ class _Again:
         (rows,) = segment.execute("SELECT count(*) FROM blobs").fetchone()
         if found != {bytes.fromhex(digest) for digest in self._blobs} or rows != len(found):
             yield "blobs"
-
-    def _number(self, word: str) -> int:
-        return self._words.setdefault(counting.text(word), len(self._words) + 1)
 
 
 def blobs_of(record: dict[str, Any]) -> Iterator[str]:
@@ -255,12 +281,15 @@ def _text(data: bytes) -> str:
     return data.decode(errors="surrogateescape")
 
 
-def _digits(value: Any) -> str:
+def digits(value: Any) -> str:
+    """Bytes as canonical JSON has them.
+
+    Raises:
+        TypeError: if *value* is nothing that JSON could say.
+    """
     if isinstance(value, (bytes, bytearray)):
         return value.hex()
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-_encode = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_digits, check_circular=False
-).encode
+_encode = encoder(digits)

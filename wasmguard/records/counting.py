@@ -12,50 +12,76 @@ from math import log2
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.event import AFTER
+from wasmguard.shadowed import SAME, compared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Line = tuple[Any, ...]
-    Alike = tuple[int, str, str, str, str, bool, int]  # hour, kind, event, tool, effect, failed, bucket
+    Alike = tuple[int, str, str, str, str, bool, bool, int]  # hour, kind, event, tool, effect, failed, rewrote, bucket
 
 HOUR = 3_600_000  # milliseconds
 REWROTE, FAULTED, ERROR, OUTPUT, ALARM, DIFFERED, EXCEPTION = (1 << bit for bit in range(7))
+ALARMS = ("another", "denied")
+"""What `executed` says of a call that ran with another input than the one that was granted, or though it was denied."""
 BUCKETS, STEPS = 400, 16  # as in `wasmguard.serve.board`: 16 buckets an octave of microseconds
 REASON = 160  # characters of a reason that count
 REASONS = 200  # different reasons that are counted of one hour; the others are `OTHERS`
 OTHERS = "…"
 WORD = 1_000  # characters of a word, such as a session's name
 MOST = 2**62  # integers above it count as none, and sums end there: SQLite has 63 bits
+MET = 10_000  # lines' words together, whose numbers are remembered
 WORDS = ("kind", "event", "tool", "effect", "policy", "session", "agent")
 """The columns of a line that are numbers of words."""
-
-EFFECTS = {"allow": 0, "pass": 1, "ask": 2, "deny": 3}
-"""How strict an effect is for the agent's user: a pass asks what the agent would have asked, an allow does not."""
-_RANKS = {"pass": 0, "allow": 1, "ask": 2, "deny": 3}  # `wasmguard.decision`, rule 1
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|\d(?:[\d_.,:]*\d)?')
 
 
-def line(seq: int, id_: bytes, record: Mapping[str, Any], number: Callable[[str], int]) -> Line:
-    """The row of `lines` for *record*, whose id is *id_*; *number* gives each word its number."""
-    said, get = verdicts(record), record.get
-    effect, fuel, flags = get("effect"), 0, _flags(record)
+class Words:
+    """The numbers of the words of one segment: 1, 2, 3 … in the order in which they came."""
+
+    def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
+        self.known: dict[str, int] = dict(known)
+        self._met: dict[tuple[Any, ...], tuple[int | None, ...]] = {}
+
+    def numbers(self, words: tuple[Any, ...]) -> tuple[int | None, ...]:
+        """The number of each of *words*; None of what is no text."""
+        try:
+            if (found := self._met.get(words)) is None:
+                if len(self._met) >= MET:
+                    self._met.clear()
+                found = self._met[words] = tuple(map(self._number, words))
+        except TypeError:  # a list or a map, which is no word
+            return tuple(map(self._number, words))
+        return found
+
+    def _number(self, word: Any) -> int | None:
+        if not isinstance(word, str):
+            return None
+        number = self.known.get(word)
+        return number if number is not None else self.known.setdefault(text(word), len(self.known) + 1)
+
+
+def line(seq: int, id_: bytes, record: Mapping[str, Any], words: Words) -> Line:
+    """The row of `lines` for *record*, whose id is *id_*; *words* gives each word its number."""
+    get, said = record.get, verdicts(record)
+    effect, call, fuel, flags, shadows = get("effect"), get("call"), 0, _flags(record), False
     for verdict in said:
         fuel += whole(verdict.get("fuel"))
         if verdict.get("shadow"):
-            flags |= DIFFERED * (agreement(verdict, record, said) not in ("same", ""))
+            shadows = True
         elif verdict.get("fault"):
             flags |= FAULTED
-    words = (get("kind"), get("event"), get("tool"), effect, carrier(said, effect), get("session"), get("agent"))
-    call = get("call")
+    if shadows and any(how != SAME for _, _, how in compared(record)):
+        flags |= DIFFERED
+    policy = carrier(said, effect) if effect in _CARRIED else None
     return (
         seq,
         id_,
         whole(get("time")),
-        *[number(word) if isinstance(word, str) else None for word in words],
+        *words.numbers((get("kind"), get("event"), get("tool"), effect, policy, get("session"), get("agent"))),
         text(call) if isinstance(call, str) else None,
-        _microseconds(get("us")) if "us" in record else None,
+        _microseconds(record["us"]) if "us" in record else None,
         min(MOST, fuel),
         flags,
     )
@@ -66,7 +92,8 @@ class Counts:
 
     def __init__(self) -> None:
         self._records: dict[Alike, int] = {}
-        self._verdicts: dict[tuple[int, str, str], int] = {}
+        self._asked: dict[tuple[int, str, str], list[int]] = {}  # hour, policy, what it said: how often, and its fuel
+        self._shadows: dict[tuple[int, str, str], int] = {}
         self._reasons: dict[tuple[int, str], int] = {}  # in the order in which they came
         self._patterns: dict[str, str] = {}
 
@@ -77,18 +104,30 @@ class Counts:
         kind, event, tool, effect = get("kind"), get("event"), get("tool"), get("effect")
         if not (type(kind) is type(event) is type(tool) is type(effect) is str):
             kind, event, tool, effect = (_word(record, name) for name in ("kind", "event", "tool", "effect"))
-        place = (hour, kind, event, tool, effect, get("error") is True, took)
-        self._records[place] = self._records.get(place, 0) + 1
+        place = (hour, kind, event, tool, effect, get("error") is True, get("rewrote") is True, took)
+        records = self._records
+        records[place] = records.get(place, 0) + 1
         if kind == "decision":
-            said, counts = verdicts(record), self._verdicts
-            for verdict in said:
-                policy = verdict.get("policy")
-                if type(policy) is not str:
-                    policy = ""
-                if fuel := whole(verdict.get("fuel")):
-                    counts[hour, "policy fuel", policy] = counts.get((hour, "policy fuel", policy), 0) + fuel
-                for what in _compared(verdict, record, said) or self._said(verdict, hour, policy):
-                    counts[hour, what, policy] = counts.get((hour, what, policy), 0) + 1
+            self._add_verdicts(record, hour)
+
+    def _add_verdicts(self, record: Mapping[str, Any], hour: int) -> None:
+        shadows, asked = False, self._asked
+        for verdict in verdicts(record):
+            policy = verdict.get("policy")
+            if type(policy) is not str:
+                policy = ""
+            if verdict.get("shadow"):
+                shadows, what = True, "shadow"
+            else:
+                what = self._said(verdict, hour, policy)
+            if (found := asked.get((hour, policy, what))) is None:
+                found = asked[hour, policy, what] = [0, 0]
+            found[0] += 1
+            found[1] += whole(verdict.get("fuel"))
+        for shadow, _, how in compared(record) if shadows else ():
+            for what in ("shadow asked", f"shadow {how}"):
+                place = (hour, what, shadow)
+                self._shadows[place] = self._shadows.get(place, 0) + 1
 
     def rows(self, reasons: Callable[[int], set[str]]) -> dict[tuple[int, str, str], int]:
         """How much there is of each: hour, what, whose name. *reasons* are those that an hour has so far, and grow:
@@ -102,7 +141,12 @@ class Counts:
         for alike, n in self._records.items():
             for what, name in _counted(alike):
                 more(alike[0], what, name, n)
-        for (hour, what, policy), n in self._verdicts.items():
+        for (hour, policy, said), (n, fuel) in self._asked.items():
+            for what in _ASKED[said]:
+                more(hour, what, policy, n)
+            if fuel:
+                more(hour, "policy fuel", policy, fuel)
+        for (hour, what, policy), n in self._shadows.items():
             more(hour, what, policy, n)
         for (hour, reason), n in self._reasons.items():
             known = reasons(hour)
@@ -113,17 +157,18 @@ class Counts:
                 more(hour, "reason", OTHERS, n)
         return rows
 
-    def _said(self, verdict: Mapping[str, Any], hour: int, policy: str) -> tuple[str, ...]:
-        """What a verdict that counts is counted as; its reason is counted here."""
-        effect, why, what = verdict.get("effect"), verdict.get("fault"), "policy fault"
+    def _said(self, verdict: Mapping[str, Any], hour: int, policy: str) -> str:
+        """What a verdict that counts said, a key of `_ASKED`; its reason is counted here."""
+        why, what = verdict.get("fault"), "fault"
         if not why:
-            if effect not in ("deny", "ask"):
-                return ("policy asked",)
-            why, what = verdict.get("reason"), f"policy {effect}"
+            what = verdict.get("effect", "pass")
+            if what not in ("deny", "ask"):
+                return "pass"
+            why = verdict.get("reason")
         if why and isinstance(why, str):
             place = (hour, text(f"{policy}\t{self._pattern(why)}"))
             self._reasons[place] = self._reasons.get(place, 0) + 1
-        return "policy asked", what
+        return what
 
     def _pattern(self, why: str) -> str:
         if (known := self._patterns.get(why)) is None:
@@ -131,17 +176,20 @@ class Counts:
         return known
 
 
-def _compared(verdict: Mapping[str, Any], record: Mapping[str, Any], said: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What *verdict* is counted as, if it is a shadow's."""
-    if not verdict.get("shadow"):
-        return ()
-    how = agreement(verdict, record, said)
-    return ("shadow asked", f"shadow {how}") if how else ("shadow asked",)
+_CARRIED = ("deny", "ask", "allow")
+_ASKED = {
+    "pass": ("policy asked",),
+    "ask": ("policy asked", "policy ask"),
+    "deny": ("policy asked", "policy deny"),
+    "fault": ("policy asked", "policy fault"),
+    "shadow": (),
+}
+"""What a verdict counts as."""
 
 
 def _counted(alike: Alike) -> Iterator[tuple[str, str]]:
     """What such a record counts beside its verdicts: what, and whose name."""
-    _, kind, event, tool, effect, failed, took = alike
+    _, kind, event, tool, effect, failed, rewrote, took = alike
     yield "kind", kind
     if kind != "decision":
         return
@@ -149,8 +197,10 @@ def _counted(alike: Alike) -> Iterator[tuple[str, str]]:
     yield "event", event
     if tool and event == "PreToolUse":
         yield "tool", tool
-        if effect == "deny":
-            yield "tool deny", tool
+        if effect in ("deny", "ask"):
+            yield f"tool {effect}", tool
+        if rewrote:
+            yield "tool rewrote", tool
     elif tool and event in AFTER:
         yield "tool done", tool
         if failed:
@@ -162,12 +212,16 @@ def _counted(alike: Alike) -> Iterator[tuple[str, str]]:
 def verdicts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The verdicts in *record*; what is none is left out."""
     said = record.get("verdicts")
-    return [verdict for verdict in said if type(verdict) is dict] if type(said) is list else []
+    if type(said) is not list:
+        return []
+    if len(said) == 1 and type(said[0]) is dict:  # as a rule
+        return said
+    return [verdict for verdict in said if type(verdict) is dict]
 
 
 def carrier(said: list[Mapping[str, Any]], effect: Any) -> str | None:
     """The policy that carried *effect*, as `wasmguard.decision.settle` finds it; None on a pass."""
-    if effect not in ("deny", "ask", "allow"):
+    if effect not in _CARRIED:
         return None
     obeyed = [verdict for verdict in said if not verdict.get("shadow")]
     last = max((place for place, v in enumerate(obeyed) if v.get("rewrite") is not None), default=0)
@@ -184,34 +238,9 @@ def _flags(record: Mapping[str, Any]) -> int:
         REWROTE * (get("rewrote") is True)
         | ERROR * (get("error") is True)
         | OUTPUT * (get("output") is True)
-        | ALARM * (get("kind") == "alarm" or get("executed") == "another")
-        | EXCEPTION * ("exception" in record)
+        | ALARM * (get("kind") == "alarm" or get("executed") in ALARMS)
+        | EXCEPTION * ("exception" in record and "stands" not in record)
     )
-
-
-def agreement(shadow: Mapping[str, Any], record: Mapping[str, Any], said: list[Mapping[str, Any]]) -> str:
-    """How *shadow*, a verdict that nobody obeyed, compares: with the first verdict of the policy that it is a version
-    `of`, who was asked about the same input; else with what the decision would have been, had it been obeyed.
-
-    `fault`, `stricter`, `looser`, `rewrite differs` or `same`; empty if there is nothing to compare it with.
-    """
-    if shadow.get("fault"):
-        return "fault"
-    would = _effect(shadow)
-    other = next((v for v in said if not v.get("shadow") and v.get("policy") == shadow.get("of")), None)
-    if other is None and "of" in shadow:  # the other one was not asked: somebody had denied before
-        return ""
-    if other is None:
-        other, decided = record, _effect(record)
-        would = max(would, decided, key=_RANKS.__getitem__)
-        differs = _changes(shadow) and would != "deny"  # it would have rewritten what the others left
-    else:
-        decided = _effect(other)
-        differs = any(shadow.get(key) != other.get(key) for key in ("rewrite", "output"))
-    strict, than = EFFECTS[would], EFFECTS[decided]
-    if strict != than:
-        return "stricter" if strict > than else "looser"
-    return "rewrite differs" if differs else "same"
 
 
 def bucket(microseconds: float) -> int:
@@ -232,16 +261,6 @@ def text(word: str) -> str:
 def whole(value: Any) -> int:
     """*value* if it is a whole number that can be kept and summed, else 0."""
     return value if type(value) is int and 0 <= value < MOST else 0
-
-
-def _changes(verdict: Mapping[str, Any]) -> bool:
-    return verdict.get("rewrite") is not None or verdict.get("output") is not None
-
-
-def _effect(said: Mapping[str, Any]) -> str:
-    """The effect of a verdict or a decision; what is none counts as the strictest."""
-    effect = said.get("effect", "pass")
-    return effect if isinstance(effect, str) and effect in EFFECTS else "deny"
 
 
 def _microseconds(value: Any) -> int:

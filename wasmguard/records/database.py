@@ -21,7 +21,7 @@ from wasmguard.records.chain import link
 from wasmguard.records.segment import LOOK, START, Meta, Segment, failed, make, numbers, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wasmguard.records.prepared import Prepared
 
@@ -53,15 +53,15 @@ class Database:
         self._older: list[tuple[bytes, bytes, Segment]] | None = None
         self._head = -1
         """Up to which record the following is known of the last segment."""
-        self._words: dict[str, int] = {}
+        self._words = counting.Words()
         self._hours: dict[int, set[str]] = {}
-        self._highest, self._new = b"", set[bytes]()
+        self._highest = b""
         known = numbers(folder)
         if not known:
             make(folder, key, Meta(number=1, first=1, before=START, head=0, hash=START))
         self._last = self._opened(known[-1] if known else 1)
 
-    def append(self, batch: Sequence[Prepared], *, retired: tuple[int, bytes] | None = None) -> int:
+    def append(self, batch: Iterable[Sequence[Prepared]], *, retired: tuple[int, bytes] | None = None) -> int:
         """Append what is not there yet, and say how many that was. *retired* is the last record, with its hash, that is
         given up from now on.
 
@@ -191,44 +191,48 @@ class Database:
         except (sqlite3.Error, UnicodeError) as error:
             raise failed(segment.path, error) from None
 
-    def _append(self, batch: Sequence[Prepared], meta: Meta) -> tuple[int, Meta]:
-        """Append *batch* in the transaction that is under way; how many that were, and where the chain ends then."""
+    def _append(self, batch: Iterable[Sequence[Prepared]], meta: Meta) -> tuple[int, Meta]:
+        """Append *batch* in the transaction that is under way; how many that were, and where the chain ends then.
+
+        It comes in portions: one step for some records, then the next one, is faster than all steps for one record
+        after the other, because a processor has only so much of a program at hand.
+        """
         if meta.sealed:
             raise HostError(f"`{self._last.path}` was sealed by somebody else meanwhile: try again")
         if self._head != meta.head:
-            self._learn()
-        seq, hash_, fresh = meta.head, meta.hash, len(self._words)
-        records, lines, counts, blobs = [], [], counting.Counts(), dict[bytes, bytes]()
-        for one in batch:
-            if self._knows(one.id, meta):
-                continue
-            self._new.add(one.id)
-            self._highest = max(self._highest, one.id)
-            seq += 1
-            hash_ = link(hash_, seq, one.body)
-            records.append((seq, hash_, one.body.decode("ascii")))
-            lines.append(counting.line(seq, one.id, one.record, self._number))
-            counts.add(one.record)
-            blobs.update(one.blobs)
-        self._new.clear()
+            self._learn(meta)
+        words, counts, blobs = self._words, counting.Counts(), dict[bytes, bytes]()
+        seq, hash_, fresh, new = meta.head, meta.hash, len(words.known), set[bytes]()
         many = self._last.opened.executemany
-        many(_RECORD, records)
-        many(_LINE, lines)
-        many(_WORD, list(self._words.items())[fresh:])
+        for portion in batch:
+            records, lines = [], []
+            for id_, body, record, remembered in portion:
+                if id_ > self._highest:
+                    self._highest = id_
+                elif id_ in new or self._knows(id_, meta):
+                    continue
+                new.add(id_)
+                seq += 1
+                hash_ = link(hash_, seq, body)
+                records.append((seq, hash_, body.decode("ascii")))
+                lines.append(counting.line(seq, id_, record, words))
+                counts.add(record)
+                if remembered:
+                    blobs.update(remembered)
+            many(_RECORD, records)
+            many(_LINE, lines)
+        many(_WORD, list(words.known.items())[fresh:])
         many(_COUNT, [(*place, n) for place, n in counts.rows(self._reasons).items()])
         many(_BLOB, blobs.items())
-        return len(records), meta.replaced(head=seq, hash=hash_)
+        return len(new), meta.replaced(head=seq, hash=hash_)
 
-    def _learn(self) -> None:
-        """Look what the last segment has."""
+    def _learn(self, meta: Meta) -> None:
+        """Look what the last segment has, and what is the highest id of all."""
         ask = self._last.execute
-        self._words = dict(ask("SELECT word, id FROM words ORDER BY id").fetchall())
-        self._hours, self._new = {}, set()
-        self._highest = ask("SELECT max(id) FROM lines").fetchone()[0] or b""
-
-    def _number(self, word: str) -> int:
-        number = self._words.get(word)
-        return number if number is not None else self._words.setdefault(counting.text(word), len(self._words) + 1)
+        self._words = counting.Words(ask("SELECT word, id FROM words ORDER BY id"))
+        self._hours = {}
+        (highest,) = ask("SELECT max(id) FROM lines").fetchone()
+        self._highest = max(highest or b"", meta.past)
 
     def _reasons(self, hour: int) -> set[str]:
         if hour not in self._hours:
@@ -238,7 +242,7 @@ class Database:
 
     def _knows(self, id_: bytes, meta: Meta) -> bool:
         """Whether there is a record with this id (rule 3)."""
-        if id_ <= self._highest and (id_ in self._new or self._last.execute(_KNOWN, (id_,)).fetchone()):
+        if self._last.execute(_KNOWN, (id_,)).fetchone():
             return True
         if id_ > meta.past:
             return False

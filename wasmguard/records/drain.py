@@ -23,12 +23,12 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import spool
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.records import old_log, retention
 from wasmguard.records.counting import whole
 from wasmguard.records.database import SEGMENT, Database
 from wasmguard.records.prepared import Prepared, Preparing, damaged
-from wasmguard.records.segment import numbers, why_of
+from wasmguard.records.segment import numbers
 from wasmguard.sandbox.cache import private_folder
 from wasmguard.value import Value
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LOCK = "lock"
 ROWS, BYTES = 2_000, 4 * 2**20  # records and bytes of one transaction
+PORTION, PORTION_BYTES = 128, 2**18  # records and bytes of one step of that
 WAIT = 5.0  # seconds
 PAUSE = 0.05  # seconds at most until the lock is tried again
 
@@ -87,7 +88,7 @@ class _Drain:
         full = self._record["segment"] if self._record is not None else SEGMENT
         with Database(self._folder, self._key, segment=full) as database:
             for path in old_log.files(self._folder):
-                self._move(database, old_log.records(path, self._preparing))
+                self._move(database, ([record] for record in old_log.records(path, self._preparing)))
                 database.bring_home()
                 os.unlink(path)
             for taken in spool.taken(self._folder):
@@ -102,38 +103,58 @@ class _Drain:
         """Move *items* of the file *name*, of which *place* were before them; how many there are now."""
         count = place
 
-        def prepared() -> Iterator[Prepared]:
+        def prepared() -> Iterator[list[Prepared]]:
             nonlocal count
-            for item in items:
-                count += 1
-                if isinstance(item, spool.Damaged):
-                    yield damaged(item.bytes, f"{name} {count}".encode())
-                else:
-                    yield self._preparing.prepared(item)
+            for portion in _portions(items):
+                yield [self._prepared(item, name, count + nth) for nth, item in enumerate(portion, 1)]
+                count += len(portion)
 
         self._move(database, prepared())
         return count
 
-    def _move(self, database: Database, prepared: Iterable[Prepared]) -> None:
-        batch: list[Prepared] = []
-        size = 0
-        for one in prepared:
-            batch.append(one)
-            size += len(one.body)
-            if len(batch) >= ROWS or size >= BYTES:
-                self._append(database, batch)
-                batch, size = [], 0
-        if batch:
-            self._append(database, batch)
+    def _prepared(self, item: bytes | spool.Damaged, name: str, nth: int) -> Prepared:
+        if isinstance(item, bytes):
+            return self._preparing.prepared(item)
+        return damaged(item.bytes, f"{name} {nth}".encode())
 
-    def _append(self, database: Database, batch: list[Prepared]) -> None:
-        self._moved += database.append(batch)
-        for one in batch:
-            kind = one.record.get("kind")
-            if kind == "damaged":
-                self._lost += 1
-            elif kind == "lost":
-                self._lost += whole(one.record.get("count"))
+    def _move(self, database: Database, portions: Iterator[list[Prepared]]) -> None:
+        for portion in portions:
+            self._moved += database.append(self._batch(portion, portions))
+
+    def _batch(self, portion: list[Prepared], others: Iterator[list[Prepared]]) -> Iterator[list[Prepared]]:
+        """*portion* and as many *others* as there are in a transaction."""
+        rows = size = 0
+        while True:
+            self._lost += sum(_missing(one.record) for one in portion)
+            yield portion
+            rows, size = rows + len(portion), size + sum(len(one.body) for one in portion)
+            if rows >= ROWS or size >= BYTES:
+                return
+            try:
+                portion = next(others)
+            except StopIteration:
+                return
+
+
+def _portions(items: Iterable[bytes | spool.Damaged]) -> Iterator[list[bytes | spool.Damaged]]:
+    """*items*, some at a time: so few that all that is made of them stays close to the processor."""
+    portion, size = list[bytes | spool.Damaged](), 0
+    for item in items:
+        portion.append(item)
+        size += len(item) if isinstance(item, bytes) else 0
+        if len(portion) >= PORTION or size >= PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _missing(record: Mapping[str, Any]) -> int:
+    """How many records are missing, as *record* says."""
+    kind = record.get("kind")
+    if kind == "damaged":
+        return 1
+    return whole(record.get("count")) if kind == "lost" else 0
 
 
 @contextmanager

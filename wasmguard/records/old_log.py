@@ -9,9 +9,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import places
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.records.prepared import VERSION, Prepared, Preparing, damaged
-from wasmguard.records.segment import why_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

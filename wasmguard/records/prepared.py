@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wasmguard import kept
 from wasmguard.recorder import opened
-from wasmguard.records.chain import canonical
-from wasmguard.records.counting import WORDS, verdicts
+from wasmguard.records.chain import arranged, canonical, digits, encoder
+from wasmguard.records.counting import verdicts
 from wasmguard.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1
 ID = 10  # bytes
 DEEPEST = 200  # levels of what JSON cannot say as it is
+_DIGESTS = ("id", "digest", "granted")
 
 
 class Prepared(NamedTuple):
@@ -45,6 +46,7 @@ class Preparing:
 
     def __init__(self) -> None:
         self._sources: dict[str, dict[str, tuple[str, str]]] = {}
+        self._encode, self._odd = encoder(self._digits), False
 
     def prepared(self, data: bytes) -> Prepared:
         """The record in *data*, as the spool has it."""
@@ -66,28 +68,44 @@ class Preparing:
         """
         id_, blobs = record["id"], dict[bytes, bytes]()
         self._complete(record, blobs)
+        self._odd = False
         try:
-            body = canonical(record)
-        except ValueError:
+            record = arranged(record)
+            text = self._encode(record)
+        except (ValueError, TypeError, RecursionError, OverflowError):
             record = _plain(record, 0)
             if "fields" in record:
                 record["inputs"] = "cut"
-            body = canonical(record)
-        return Prepared(id_, body, record if _same(record) else json.loads(body), blobs)
+            body, self._odd = canonical(record), True
+        else:
+            body = text.encode()
+        # What differs from its JSON: bytes that became digits, and two halves of a character that became one.
+        if self._odd or b"\\ud" in body:
+            record = json.loads(body)
+        return Prepared(id_, body, record, blobs)
+
+    def _digits(self, value: Any) -> str:
+        self._odd = True
+        return digits(value)
 
     def _complete(self, record: dict[str, Any], blobs: dict[bytes, bytes]) -> None:
         """Put aside what was remembered, and say where each verdict came from (rule 4 of the drain)."""
-        said = verdicts(record)
+        for name in _DIGESTS:
+            if type(digest := record.get(name)) is bytes:
+                record[name] = digest.hex()
+        said: list[Any] = verdicts(record)  # dicts of our own
         sources = self._of_plan(record.get("plan")) if said else {}
         for verdict in said:
+            if type(answer := verdict.get("answer")) is bytes:
+                verdict["answer"] = answer.hex()
             for name in ("given", "state"):
-                if type(state := verdict.pop(name, None)) is bytes:  # type: ignore[attr-defined]  # a dict of our own
+                if name in verdict and type(state := verdict.pop(name)) is bytes:
                     digest = sha256(state).digest()
                     blobs[digest] = state
-                    verdict[name] = digest  # type: ignore[index]
+                    verdict[name] = digest.hex()
             policy = verdict.get("policy")
-            if isinstance(policy, str) and (source := sources.get(policy)) is not None:
-                verdict["module"], verdict["settings"] = source  # type: ignore[index]
+            if sources and isinstance(policy, str) and (source := sources.get(policy)) is not None:
+                verdict["module"], verdict["settings"] = source
 
     def _of_plan(self, identities: Any) -> Mapping[str, tuple[str, str]]:
         """Digests of module and settings by policy; *identities* are one or more plans', divided by blanks."""
@@ -119,19 +137,6 @@ def plain(id_: bytes, kind: str, time: int | None = None, **fields: Any) -> Prep
 def named(seed: bytes) -> bytes:
     """An id that *seed* alone says. It is below every id with a time, so that it does not look like one of tomorrow."""
     return b"\0" + blake2b(seed, digest_size=ID - 1).digest()
-
-
-def _same(record: dict[str, Any]) -> bool:
-    """Whether what is counted of *record* says the same in JSON: texts are no bytes."""
-    if not {type(record.get(name)) for name in _COUNTED} <= _TEXT:
-        return False
-    said = verdicts(record)
-    return {type(verdict.get(name)) for verdict in said for name in _COUNTED_OF_VERDICTS} <= _TEXT
-
-
-_TEXT = frozenset({str, type(None)})
-_COUNTED = (*WORDS, "call", "executed")
-_COUNTED_OF_VERDICTS = ("policy", "effect", "reason", "fault", "of")
 
 
 def _plain(value: Any, depth: int) -> Any:

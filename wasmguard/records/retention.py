@@ -52,7 +52,7 @@ def apply(database: Database, key: bytes, record: Mapping[str, Any] | None) -> i
             break
         id_ = now.to_bytes(6, "big") + os.urandom(4)
         said = plain(id_, "retired", first=meta.first, last=meta.head, hash=meta.hash)
-        database.append([said], retired=(meta.head, meta.hash))
+        database.append([[said]], retired=(meta.head, meta.hash))
         del sizes[number]
         removed += 1
         database.forget()

@@ -19,8 +19,8 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from wasmguard.errors import HostError
-from wasmguard.sandbox.cache import private_folder
+from wasmguard.errors import HostError, why_of
+from wasmguard.sandbox.cache import foreign, private_folder
 from wasmguard.text import one_line
 from wasmguard.value import Value
 
@@ -108,7 +108,7 @@ class Segment:
             HostError: if it is not there, or not what was made.
         """
         self.path, self._key = path, key
-        if why := _foreign(path):
+        if why := _flaw(path):
             raise HostError(f"`{path}` {why}: it must be yours alone: repair that, or restore the file")
         try:
             self.opened = _connected(path, "rw" if write else "ro")
@@ -261,11 +261,6 @@ def failed(path: str, error: Exception) -> HostError:
     return HostError(f"`{path}` is damaged: {said}: {LOOK}")
 
 
-def why_of(error: OSError) -> str:
-    """What the system says."""
-    return (error.strerror or type(error).__name__).lower()
-
-
 _KINDS: dict[str, type] = {
     name: bytes if name in ("before", "hash", "past", "retired_hash") else int for name in Meta._fields
 }
@@ -301,17 +296,13 @@ def _write_schema(path: str, key: bytes, meta: Meta) -> None:
         opened.close()  # which brings all of it from the log into the file
 
 
-def _foreign(path: str) -> str:
+def _flaw(path: str) -> str:
     """Why the file is not ours alone; empty if it is. Looked at by name: see `wasmguard.state.sqlite_file`."""
     try:
         seen = os.lstat(path)
     except OSError as error:
         return f"cannot be seen: {why_of(error)}"
-    if not stat.S_ISREG(seen.st_mode):
-        return "is no regular file"
-    if hasattr(os, "geteuid") and seen.st_uid != os.geteuid():
-        return f"belongs to user {seen.st_uid}"
-    return f"is open to others (mode {stat.S_IMODE(seen.st_mode):o})" if seen.st_mode & 0o077 else ""
+    return foreign(seen) if stat.S_ISREG(seen.st_mode) else "is no regular file"
 
 
 def _remove(path: str) -> None:

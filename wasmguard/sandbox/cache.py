@@ -22,7 +22,7 @@ import os
 import stat
 from _operator import _compare_digest  # what `hmac.compare_digest` is, without `hashlib`
 
-from wasmguard.errors import CacheError
+from wasmguard.errors import CacheError, why_of
 
 try:  # what `hashlib.blake2b` is; but `hashlib` loads OpenSSL first, 2 ms of a hook process
     from _blake2 import blake2b
@@ -129,7 +129,8 @@ def private_folder(path: str) -> None:
         _make(path)
     except OSError as error:
         raise CacheError(
-            f"cannot make `{path}`: {_why(error)}: make its parent writable, or set $XDG_CACHE_HOME and $XDG_STATE_HOME"
+            f"cannot make `{path}`: {why_of(error)}: make its parent writable, or set $XDG_CACHE_HOME and"
+            " $XDG_STATE_HOME"
         ) from None
     os.close(_opened_folder(path))
 
@@ -151,8 +152,8 @@ def _opened_folder(path: str) -> int:
             raise CacheError(f"`{path}` is not safe: {why}: close it, or set $XDG_CACHE_HOME and $XDG_STATE_HOME")
         folder = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW | _CLOEXEC)
     except OSError as error:
-        raise CacheError(f"cannot open `{path}`: {_why(error)}: run `wasmguard lock`") from None
-    if why := _foreign(os.fstat(folder)):
+        raise CacheError(f"cannot open `{path}`: {why_of(error)}: run `wasmguard lock`") from None
+    if why := foreign(os.fstat(folder)):
         os.close(folder)
         raise CacheError(f"`{path}` {why}: it must belong to you alone: `chmod 700` it, or delete it and lock again")
     return folder
@@ -205,12 +206,12 @@ def _read(folder: str, name: str, most: int) -> bytes:
     try:
         file = os.open(name, os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _NONBLOCK, dir_fd=directory)
     except OSError as error:
-        raise CacheError(f"cannot read `{os.path.join(folder, name)}`: {_why(error)}: run `wasmguard lock`") from None
+        raise CacheError(f"cannot read `{os.path.join(folder, name)}`: {why_of(error)}: run `wasmguard lock`") from None
     finally:
         os.close(directory)
     try:
         seen = os.fstat(file)
-        if why := _foreign(seen) or ("is no regular file" if not stat.S_ISREG(seen.st_mode) else ""):
+        if why := foreign(seen) or ("is no regular file" if not stat.S_ISREG(seen.st_mode) else ""):
             raise CacheError(f"`{os.path.join(folder, name)}` {why}: delete it and run `wasmguard lock`")
         if seen.st_size > most:
             raise CacheError(f"`{os.path.join(folder, name)}` is too large: delete it and run `wasmguard lock`")
@@ -242,7 +243,7 @@ def _write(folder: str, name: str, data: bytes, *, first: bool = False) -> None:
             os.close(file)
         os.fsync(directory)
     except OSError as error:
-        raise CacheError(f"cannot write `{os.path.join(folder, name)}`: {_why(error)}: make room there") from None
+        raise CacheError(f"cannot write `{os.path.join(folder, name)}`: {why_of(error)}: make room there") from None
     finally:
         os.close(directory)
 
@@ -289,12 +290,8 @@ def _put_first(temporary: str, name: str, directory: int) -> None:
     os.unlink(temporary, dir_fd=directory)
 
 
-def _foreign(seen: os.stat_result) -> str:
-    """Why the file is not ours alone; empty if it is."""
+def foreign(seen: os.stat_result) -> str:
+    """Why a file or folder is not this user's alone; empty if it is."""
     if hasattr(os, "geteuid") and seen.st_uid != os.geteuid():
         return f"belongs to user {seen.st_uid}"
     return f"is open to others (mode {stat.S_IMODE(seen.st_mode):o})" if seen.st_mode & 0o077 else ""
-
-
-def _why(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()

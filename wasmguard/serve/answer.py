@@ -46,10 +46,8 @@ def decided(arguments: Sequence[str], raw: bytes) -> Reply:
             return ANSWERED, PASSED, b""
         guard = _guard(config, raw)
         _guards.append(guard)
-        from wasmguard import recorder
         from wasmguard.agents import claude
 
-        recorder.way = recorder.HOOK
         event = parsed_event(raw, guard.plan.event)
         return ANSWERED, claude.encode(claude.render(event, guard.decide(event))), b""
     except EventError as error:
@@ -92,7 +90,7 @@ def refusal(raw: bytes, why: str, rewrites: Rewrites) -> Reply:
     from wasmguard.serve import hidden
 
     name, why = claude.name_of(raw), lines(f"wasmguard: {why}", 4_000)
-    audit.quietly("refused", event=name, why=why, bytes=len(raw))
+    audit.quietly("refused", event=name, why=_without_secrets(why), bytes=len(raw))
     if name in OUTPUTS:
         return ANSWERED, claude.encode(hidden.answer(name, raw, why, rewrites)), b""
     answer = claude.encode(claude.refusal(name, why))
@@ -100,6 +98,15 @@ def refusal(raw: bytes, why: str, rewrites: Rewrites) -> Reply:
         return BLOCKED, answer, f"{why}\n".encode("utf-8", "replace")
     heard = name in GATING and name not in STOPPING
     return ANSWERED, answer, f"{why}\n".encode("utf-8", "replace") if heard else b""
+
+
+def _without_secrets(why: str) -> str:
+    """*why*, which may quote a few words of the event."""
+    from wasmguard import redact
+
+    if not redact.needs(why.encode("utf-8", "surrogatepass")):
+        return why
+    return str(redact.redacted(why)[0])
 
 
 def _refused(config: str | None, raw: bytes, why: str) -> Reply:
@@ -111,8 +118,10 @@ def _refused(config: str | None, raw: bytes, why: str) -> Reply:
 def _guard(config: str, raw: bytes) -> Guard:
     """The guard, its policies on their way into a cell."""
     begun = _begun(config, raw)
+    from wasmguard import recorder
     from wasmguard.guard import Guard
 
+    recorder.way = recorder.HOOK
     return Guard(*begun, eager=False) if begun else Guard.load(config, slots=SLOTS)
 
 

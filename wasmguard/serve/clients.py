@@ -67,10 +67,18 @@ class Connection:
 class Clients:
     """All connections of a worker."""
 
-    def __init__(self, poll: Any, seat: Seat, answering: Answering, staying: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        poll: Any,
+        seat: Seat,
+        answering: Answering,
+        staying: Callable[[], None],
+        afterwards: Callable[[], None],
+    ) -> None:
         """*poll* is told what to look for. *answering* puts the answer to a question into the talk of its connection;
-        *staying* is called when a connection turns out to be no short one."""
+        *staying* is called when a connection turns out to be no short one, *afterwards* when an answer was sent."""
         self._poll, self._seat, self._answering, self._staying = poll, seat, answering, staying
+        self._afterwards = afterwards
         self._all: dict[int, Connection] = {}  # who was active last comes last
         self._ready: deque[Connection] = deque()  # with a question that came along with the one before
         self._outside: deque[Connection] = deque()  # rule 2
@@ -175,6 +183,7 @@ class Clients:
         self._answering(connection, question)
         del question  # with its payload
         self._sent(connection)
+        self._afterwards()
         self._make_room(connection)
         self._all[connection.number] = self._all.pop(connection.number)
         connection.question = connection.talk.question()

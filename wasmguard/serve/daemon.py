@@ -133,7 +133,7 @@ class Master:
         self._board, self._notes = Board(workers), Board(1).seats[0]
         self._following = Following(config, self._private)
         self._team = Team(workers, self._work, self._private, lambda number: self._board.seats[number].pid)
-        self._moving = Moving(config, self._private)
+        self._moving = Moving(self._private)
         self._noted = self._following.reload
         self._facts = Facts(self._notes, self._told())
         self._wake: tuple[int, ...] = ()

@@ -3,6 +3,7 @@
 1. A child does it, at most one at a time, when something waits: the master itself never opens a database, and whatever
    goes wrong there goes with the child.
 2. It is no path that anybody waits on. What cannot be moved now stays where it is, and is tried again after a while.
+3. All of this user's guards share the database, so what is given up is what none of their owners keeps.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from wasmguard import plan, spool
+from wasmguard import spool
 from wasmguard.errors import WasmguardError
 from wasmguard.serve.family import forked
 from wasmguard.serve.following import say
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 PAUSE = 2.0  # seconds between two looks
 AGAIN = 30.0  # seconds until what failed is tried again
 LONGEST = 120.0  # seconds for one child: a gigabyte takes 60
+NICE = 10  # events go first
 
 
 class Moving:
-    """Moves on what is recorded under the configuration *config*."""
+    """Moves on what this user's guards record."""
 
-    def __init__(self, config: str, private: Callable[[], Iterable[int]]) -> None:
+    def __init__(self, private: Callable[[], Iterable[int]]) -> None:
         """*private* are the descriptors that a child shall not have."""
-        self._config, self._private = config, private
+        self._private = private
         self._child, self._next, self._until = 0, 0.0, 0.0
 
     def look(self) -> None:
@@ -54,7 +56,7 @@ class Moving:
 
     def _begin(self, now: float) -> None:
         try:
-            self._child = forked(lambda: _moved(self._config), close=self._private(), ends=signal.SIGKILL)
+            self._child = forked(_moved, close=self._private(), ends=signal.SIGKILL)
             self._until = now + LONGEST
         except OSError:  # no process left for now
             self._next = now + AGAIN
@@ -69,13 +71,14 @@ class Moving:
             self._next = now + AGAIN
 
 
-def _moved(config: str) -> None:
+def _moved() -> None:
     """The child's work."""
+    from wasmguard.records.__main__ import kept
     from wasmguard.records.drain import drained
 
-    made = plan.last(config)
     try:
-        drained(made.record if made else None)
+        os.nice(NICE)
+        drained(kept())
     except WasmguardError as error:
         say(f"records stay where they are: {error}")
         raise

@@ -126,6 +126,10 @@ class Standing:
         """The cells."""
         return self._guard.cells.pids()
 
+    def flush(self) -> None:
+        """Record what was decided; the answer is out. Never raises."""
+        self._guard.flush()
+
     def close(self) -> None:
         """End the cells."""
         self._guard.close()
@@ -193,6 +197,7 @@ class Standing:
 
     def _loaded(self, read: Plan) -> Guard:
         guard = Guard(read, plan.cells(read, slots=SLOTS, processes=1))
+        guard.record_later()
         try:
             guard.cells.start()
         except BaseException:

@@ -2,8 +2,8 @@
 
 1. All workers accept at the same sockets. One that decides does not accept meanwhile, so others do; connections that
    stay are dealt out in turn. How they are treated then: `wasmguard.serve.clients`.
-2. The agent's answer comes first. What it came to is told when nobody waits, or when that waited long enough. Records
-   are the master's.
+2. The agent's answer comes first, then the record of it, unless its owner wants it the other way round; the next
+   question is heard after that. What it came to is told when nobody waits, or when that waited long enough.
 3. A question of another version is answered `ELSEWHERE`: its client decides by itself.
 4. It ends with its master, and when it is told to (SIGTERM): it accepts nobody any more, answers who has begun to ask,
    and is gone after `FAREWELL` seconds.
@@ -88,7 +88,7 @@ class Worker:
         self._listeners = {listener.fileno(): (listener, talk) for listener, talk in listeners}
         self._board, self._seat, self._standing, self._facts = board, board.seats[number], standing, facts
         self._poll: Any = select.epoll() if ALONE else select.poll()
-        self._clients = Clients(self._poll, self._seat, self._answer, self._go_last)
+        self._clients = Clients(self._poll, self._seat, self._answer, self._go_last, standing.flush)
         self._listening = False
         self._deaf = 0.0  # until when nobody is accepted
         self._told = False  # to end
@@ -244,6 +244,7 @@ class Worker:
                 "events": list(policy.events),
                 "tools": None if policy.tools is None else list(policy.tools),
                 "shadow": policy.shadow,
+                "shadow_of": policy.shadow_of,
             }
             for policy in plan.policies
         ]

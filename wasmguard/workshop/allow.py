@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from time import localtime, strftime, time
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import alarm, audit, exceptions, recorder
@@ -25,6 +25,7 @@ from wasmguard.event import TOOL_GATES
 from wasmguard.exceptions import Exception_
 from wasmguard.text import one_line
 from wasmguard.workshop import owner
+from wasmguard.workshop.columns import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +58,7 @@ def allow(
     seconds = owner.seconds_of(duration, exceptions.LONGEST)
     owner.check(WORD, environ, proc)
     body = _recorded(which)
-    exception = _from(body, seconds)
+    exception = _from(which, body, seconds)
     owner.agrees("\n".join((*shown(body, exception), "")) + f"For {owner.told(seconds)} it may pass once.", WORD, ask)
     start = int(time())  # the owner may have read for a while
     exception = exception.replaced(start=start, end=start + seconds)
@@ -65,11 +66,11 @@ def allow(
     who = {"terminal": owner.terminal(), "process": os.getpid()}
     audit.record("allowed", **told, input=exception.input, policies=list(exception.policies), seconds=seconds, **who)
     try:
-        exceptions.add(exception)
+        exception = exceptions.add(exception)
     except HostError:
         audit.record("allow failed", record=exception.record, process=os.getpid())
         raise
-    until = strftime("%H:%M:%S", localtime(exception.end))
+    until = clock(exception.end * 1000)
     return f"allowed once, until {until}, for the same input; `wasmguard allow --revoke {exception.record}` ends it"
 
 
@@ -97,7 +98,7 @@ def listed() -> list[str]:
     """
     lines = []
     for found in exceptions.standing():
-        until = strftime("%H:%M:%S", localtime(found.end))
+        until = clock(found.end * 1000)
         names = ", ".join(one_line(name, SHORT) for name in found.policies)
         lines.append(f"{found.record}  until {until}  {_line(found.tool)} in {_line(found.cwd)}, without {names}")
     return lines or ["no exception stands"]
@@ -117,7 +118,7 @@ def revoke(which: str) -> str:
     ended = [found for found in chosen if exceptions.revoke(found)]
     for found in ended:
         audit.record("revoked", record=found.record, process=os.getpid())
-    return f"revoked: {len(ended)}"
+    return f"revoked: {len(ended)}" if ended else "no exception stands"
 
 
 def acknowledge(
@@ -150,13 +151,13 @@ def _recorded(which: str) -> dict[str, Any]:
     return found.body
 
 
-def _from(body: Mapping[str, Any], seconds: int) -> Exception_:
-    """The exception that sets aside who carried the decision in *body*.
+def _from(which: str, body: Mapping[str, Any], seconds: int) -> Exception_:
+    """The exception that sets aside who carried the decision in *body*, which the owner calls *which*.
 
     Raises:
         UsageError: if there is nothing that can be allowed (rules 2 and 3).
     """
-    record = one_line(str(body.get("id")), 40)
+    record = one_line(which, 80)
     effect, event = body.get("effect"), body.get("event")
     if body.get("kind") != "decision" or event not in TOOL_GATES or effect not in CARRIED:
         raise UsageError(f"record `{record}` is no call that was denied or asked about: take one from `wasmguard log`")

@@ -7,6 +7,7 @@ configuration.
 3. Whatever the policies say, a write to the guard's own configuration is denied, and so is a change of settings that
    switches hooks off; unless the owner gave up self-protection.
 4. Half an event, and none at all, block.
+5. What this process decides nobody has asked for: it is not recorded. What the hooks decide is, as ever.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from wasmguard import wire
+from wasmguard import plan, wire
 from wasmguard.agents import claude
 from wasmguard.decision import OURSELVES
+from wasmguard.guard import Guard
 from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.workshop import taken
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wasmguard.decision import Decision
-    from wasmguard.guard import Guard
     from wasmguard.workshop.taken import Taken
 
     Fields = dict[str, Any]
@@ -78,6 +79,17 @@ class Asked(Value):
         given = self.fields.get("tool_input") or {}
         first = next(iter(given.values()), "") if isinstance(given, dict) else ""
         return one_line(f"{self.fields.get('tool_name', self.event)} {first}".strip(), 120)
+
+
+def guard_of(config: str) -> Guard:
+    """What decides here as the hooks of *config* do (rule 5).
+
+    Raises:
+        ConfigError: if it is not locked. Other errors of loading likewise.
+    """
+    locked = plan.read(config)
+    silent = locked.replaced(record={**locked.record, "on": False})
+    return Guard(silent, plan.cells(silent, slots=1), eager=False)
 
 
 def raw(fields: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from time import localtime, strftime
 
 WIDTH = 80  # columns of a terminal
 HEAD = 16  # columns of the first one
@@ -48,3 +49,27 @@ def latency(microseconds: float) -> str:
     if microseconds < 1_000:
         return f"{microseconds:.0f} us"
     return f"{microseconds / 1_000:.1f} ms" if microseconds < 1_000_000 else f"{microseconds / 1_000_000:.1f} s"
+
+
+def clock(ms: float) -> str:
+    """The local time of day of a moment in Unix milliseconds: `14:05:09`."""
+    return strftime("%H:%M:%S", localtime(ms / 1000))
+
+
+def day(ms: float) -> str:
+    """The local date of a moment in Unix milliseconds: `2026-11-22`."""
+    return strftime("%Y-%m-%d", localtime(ms / 1000))
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 event`, `12,000 events`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """`12 %`; what is not nothing and not all is not shown as such."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    if 0.999 < share < 1:
+        return "99.9 %"
+    return f"{share * 100:.1f} %".replace(".0 %", " %")

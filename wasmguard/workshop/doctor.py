@@ -1,7 +1,7 @@
 """`wasmguard doctor`: whether the guard is asked and obeyed on this machine, found out by trying it.
 
 1. What there is: versions and advisories, the isolation of a cell that was really started, the configuration and its
-   plan, private files, the daemon, variables that steer.
+   plan, private files, whether records can be written, the daemon, variables that steer.
 2. What the agent's settings say, in all scopes.
 3. Enforcement: every installed hook is called as the agent calls it, and has to say what the policies decide.
 4. With *real*, the real client is driven under the same settings.
@@ -41,6 +41,7 @@ def findings(option: str | None, *, real: bool = False) -> Iterator[Finding]:
         ("isolation", machine.isolation),
         ("configuration", lambda: _configuration(option)),
         ("private files", machine.private_files),
+        ("records", machine.records),
         ("environment", machine.environment),
         ("settings", lambda: _settings(*about)),
         ("daemon", lambda: _daemons(option, about[1])),
@@ -80,6 +81,9 @@ def _configuration(option: str | None) -> Iterator[Finding]:
     if not locked.self_protection:
         said = "is switched off: tools may write the guard's own files"
         yield note("self-protection", said, "take `self_protection = false` out, unless you need it")
+    if not locked.record["on"]:
+        said = "are switched off: nobody can look up a decision, or see whether the calls that ran were granted"
+        yield note("records", said, "take `on = false` out of `[record]`, unless you need it")
 
 
 def _settings(files: list[Settings], hooks: list[Hook]) -> Iterator[Finding]:

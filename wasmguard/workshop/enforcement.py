@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from wasmguard import link, switch
 from wasmguard.errors import HostError, WasmguardError
-from wasmguard.guard import Guard
 from wasmguard.text import one_line
 from wasmguard.workshop import asked as events
 from wasmguard.workshop import calling, taken
@@ -65,7 +64,7 @@ def _proven(hook: Hook, environ: Mapping[str, str]) -> Iterator[Finding]:
     chosen: list[Asked] = []
     protects = True
     try:
-        with Guard.load(hook.config, slots=1, may_lock=False) as guard:
+        with events.guard_of(hook.config) as guard:
             chosen, faults = events.chosen(guard, hook.project, environ)
             protects = guard.plan.self_protection
             yield from _failing(faults)

@@ -1,15 +1,14 @@
 """`wasmguard explain`: the story of one record, in the order in which it happened.
 
 Who asked for what; who was asked about it in each round, what they said and what they used; what that amounted to and
-who carried it; what the agent was told; what happened afterwards; what can be done now. The record is the only source:
-what is not in it is not told, and what it holds of agents and guests is quoted.
+who carried it; what the agent was told; what happened afterwards; what can be done now. The record is the only source,
+but for whether an alarm still stands: what is not in it is not told, and what it holds of agents and guests is quoted.
 """
 
 from __future__ import annotations
 
 import json
-from time import localtime as local
-from time import strftime, time
+from time import time
 from typing import TYPE_CHECKING
 
 from wasmguard.decision import OURSELVES, Effect, refused
@@ -17,16 +16,19 @@ from wasmguard.errors import HostError, UsageError
 from wasmguard.event import AFTER, TOOL_GATES, Event
 from wasmguard.text import one_line
 from wasmguard.value import Value
+from wasmguard.workshop import explain_next
 from wasmguard.workshop import explain_rounds as rounds
-from wasmguard.workshop.columns import beside, latency, length_of, wrapped
+from wasmguard.workshop.columns import beside, clock, day, latency, length_of, wrapped
+from wasmguard.workshop.explain_acts import in_words
 from wasmguard.workshop.explain_diff import difference
-from wasmguard.workshop.explain_words import DECIDED, WRONG, act, result, said, telling_field, tool_input
+from wasmguard.workshop.explain_words import DECIDED, WRONG, result, said, telling_field, tool_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
     from wasmguard.decision import Decision
+    from wasmguard.plan import PlannedPolicy
     from wasmguard.records.query import Record
 
     Line = tuple[str, str]
@@ -88,7 +90,7 @@ def told(story: Story) -> Iterator[Line]:
     yield from _decided(story, story.decision)
     yield from _answered(story)
     yield from _afterwards(story.record)
-    yield from _next(story, story.decision)
+    yield from explain_next.lines(story.record, story.decision)
 
 
 def as_data(story: Story) -> dict[str, Any]:
@@ -110,7 +112,8 @@ def as_data(story: Story) -> dict[str, Any]:
         },
         "answer": story.answer,
         "joined": {"seq": joined.seq, "hash": joined.hash, "record": joined.body} if joined else None,
-        "allow_once": _can_allow(story, decision),
+        "allow_once": explain_next.can_allow(record, decision),
+        "acknowledge": explain_next.can_acknowledge(record),
     }
 
 
@@ -143,16 +146,21 @@ def _refused(record: Record) -> Story:
 
 
 def _limits(body: Mapping[str, Any]) -> dict[str, int]:
-    """The fuel that each policy might burn, by the plan that was in force; guards that decide as one have several."""
+    """The fuel that each policy might burn."""
+    return {policy.name: policy.limits["fuel"] for policy in _policies(body)}
+
+
+def _policies(body: Mapping[str, Any]) -> list[PlannedPolicy]:
+    """The policies of the plan that was in force, if it was kept; guards that decide as one have several."""
     from wasmguard import kept
 
     plans = [kept.plan_of(identity) for identity in str(body.get("plan", "")).split()]
-    return {policy.name: policy.limits["fuel"] for plan in plans if plan is not None for policy in plan.policies}
+    return [policy for found in plans if found is not None for policy in found.policies]
 
 
 def _unknown(which: str, state: Mapping[str, Any]) -> HostError | UsageError:
     if not state["records"]:
-        return HostError("there are no records yet: let an agent that `wasmguard install` knows use a tool, or `demo`")
+        return HostError("there are no records yet: run `wasmguard install claude-code`, and let your agent use a tool")
     if which == "last":
         return HostError("no decision is recorded yet, only acts: `wasmguard log` shows them")
     head = str(state["head"]).partition(":")[0]
@@ -192,7 +200,8 @@ def _head(story: Story, decision: Decision) -> Iterator[Line]:
 
 def _outcome(decision: Decision) -> str:
     words = {Effect.PASS: "passed", Effect.ALLOW: "allowed", Effect.ASK: "a human was asked", Effect.DENY: "denied"}
-    changed = " with another input" if decision.rewrite is not None else ""
+    changed = ", with another input" if decision.effect is Effect.ASK else " with another input"
+    changed = changed if decision.rewrite is not None else ""
     return words[decision.effect] + changed + (", its output rewritten" if decision.output is not None else "")
 
 
@@ -203,7 +212,7 @@ def _of_tool(body: Mapping[str, Any]) -> str:
 def _when(ms: int) -> str:
     ago = time() - ms / 1000
     since = f", {length_of(ago)} ago" if ago >= 1 else ""
-    return f"{strftime('%Y-%m-%d %H:%M:%S', local(ms / 1000))}.{ms % 1000:03}{since}"
+    return f"{day(ms)} {clock(ms)}.{ms % 1000:03}{since}"
 
 
 def _wanted(body: Mapping[str, Any]) -> Iterator[Line]:
@@ -244,10 +253,23 @@ def _asked(story: Story) -> Iterator[Line]:
         yield "title", "\nNobody was asked"
         who = "only shadows are" if told.shadows else "no policy of the configuration is"
         yield "plain", beside("", f"{who} about such an event")
-    if told.shadows:
-        yield "title", "\nShadows: asked and recorded, never obeyed"
-        for one in told.shadows:
+    aside = _set_aside(story.record.body)
+    for title, those in (
+        ("Set aside by your exception: asked and recorded, not obeyed", True),
+        ("Shadows: asked and recorded, never obeyed", False),
+    ):
+        found = [one for one in told.shadows if (one.verdict.policy in aside) is those]
+        if found:
+            yield "title", f"\n{title}"
+        for one in found:
             yield from rounds.lines(one)
+
+
+def _set_aside(body: Mapping[str, Any]) -> set[str]:
+    """The policies that are recorded as shadows because an exception was used, as far as the plan was kept."""
+    if not body.get("exception"):
+        return set()
+    return {policy.name for policy in _policies(body) if not policy.shadow}
 
 
 def _decided(story: Story, decision: Decision) -> Iterator[Line]:
@@ -265,7 +287,8 @@ def _decided(story: Story, decision: Decision) -> Iterator[Line]:
     elif body.get("rewrote"):
         yield "rewrite", beside("rewrite", "the tool runs with another input; neither was recorded")
     if body.get("exception"):
-        yield "note", beside("exception", f"your `wasmguard allow --once` of record {said(body['exception'])} was used")
+        came = "still stands: others deny the call as well" if body.get("stands") else "was used"
+        yield "note", beside("exception", f"your `wasmguard allow --once` of record {said(body['exception'])} {came}")
     yield "plain", beside("took", f"{latency(body.get('us', 0.0))} in all")
     if body.get("plan"):
         kept = f"{said(body['plan'])[:12]} of {said(body.get('config', 'a configuration'))}"
@@ -318,39 +341,13 @@ def _ran(body: Mapping[str, Any], where: str) -> Iterator[Line]:
     if wrong:
         ran = one_line(json.dumps(tool_input(body), ensure_ascii=False), LONGEST)
         yield "wrong", beside("it ran with", ran)
-        yield "note", beside("alarm", "its session is denied until you have looked and say so: see why it is denied, or"
-                             " `wasmguard verify --help`: --acknowledge")  # fmt: skip
-
-
-def _can_allow(story: Story, decision: Decision) -> str | None:
-    """The command that would let it through once; None where nothing was stopped, or the guard itself stopped it."""
-    policies = [v.policy for v in decision.because if v.policy != OURSELVES]
-    stopped = decision.effect >= Effect.ASK and story.record.body.get("event") in TOOL_GATES
-    return f"wasmguard allow {story.record.seq} --once" if stopped and policies else None
-
-
-def _next(story: Story, decision: Decision) -> Iterator[Line]:
-    body = story.record.body
-    yield "title", "\nWhat you can do"
-    if command := _can_allow(story, decision):
-        yield "plain", f"  {command}"
-        yield "plain", beside("", "lets exactly this input through, once")
-    elif decision.effect >= Effect.ASK and story.told.ourselves:
-        yield "plain", beside("", "wasmguard itself said no: an exception cannot set that aside, see why above")
-    if body.get("inputs", "full") == "full" and body["kind"] == "decision":
-        moment = strftime("%Y-%m-%dT%H:%M:%S", local(body["time"] / 1000))
-        yield "plain", f"  wasmguard verify --since {moment}"
-        yield "plain", beside("", "asks the same policies again, this decision and those since")
-    else:
-        yield "plain", "  wasmguard verify --chain"
-        yield "plain", beside("", "shows that the record is as it was written")
 
 
 def _act(record: Record) -> Iterator[Line]:
     body = record.body
     yield "title", f"Record {record.seq}: {said(body['kind'])}"
     yield "plain", beside("when", _when(body["time"]))
-    if sentence := act(body):
+    if sentence := in_words(body):
         for line in wrapped(sentence, "  "):
             yield "plain", line
     for name, value in body.items():

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from wasmguard.text import one_line
-from wasmguard.workshop.explain_words import changes, fitted, said
+from wasmguard.workshop.explain_words import changes, fitted, pieces, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +25,14 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], indent: str 
     """The changed fields, each with the lines that went and came: (style, text)."""
     for field, old, new in changes(before, after):
         yield "plain", f"{indent}{fitted(said(field), WIDTH - len(indent))}"
-        for style, text in _changed(old, new):
-            yield style, f"{indent}  {fitted(text, WIDTH - len(indent) - 2)}"
+        room = WIDTH - len(indent) - 4
+        found = list(_changed(old, new))
+        for style, text in found:
+            if len(found) > 2:
+                yield style, f"{indent}  {fitted(text, room + 2)}"
+                continue
+            for number, piece in enumerate(pieces(text, room)):  # one value instead of another: paths are copied
+                yield style, f"{indent}  {'  ' * bool(number)}{piece}"
 
 
 def unified(before: Any, after: Any) -> list[str]:

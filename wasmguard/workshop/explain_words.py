@@ -1,4 +1,4 @@
-"""Records in words, shared by what tells of many (`log`) and of one (`explain`): times, calls, who carried, acts.
+"""Records in words, shared by what tells of many (`log`) and of one (`explain`): times, calls, who carried, results.
 
 A record holds what agents and guests said, and every word here goes to a terminal: whatever a record holds passes
 `one_line` on its way out, and is cut by the columns that it takes, not by its characters.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from time import localtime, strftime
 from typing import TYPE_CHECKING
 
 from wasmguard.decision import OURSELVES
 from wasmguard.event import AFTER, STOPPING
 from wasmguard.text import one_line, quoted
 from wasmguard.value import same
-from wasmguard.workshop.columns import length_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 TELLING = (
     *("command", "file_path", "notebook_path", "url", "pattern", "query", "prompt", "path", "skill"),
     *("description", "message", "reason", "source", "agent_type", "trigger"),
+    *("task_subject", "new_cwd", "error", "delta", "last_assistant_message"),
 )
 """Fields that say what a call, or an event without one, is about, the most telling first."""
 LONGEST = 1_000  # characters of any text before it is cut to its place
@@ -39,7 +38,6 @@ WRONG = {
     "denied": "NOT AS GRANTED: it ran although it had been denied",
 }
 """What `executed` says of a call that got around the guard."""
-_ITS_OWN = {"v", "id", "time", "kind", "version", "engine", "plan", "config", "process"}  # of every act, or of no use
 
 
 def columns(text: str) -> int:
@@ -61,6 +59,14 @@ def fitted(text: str, room: int, *, middle: bool = False) -> str:
     return f"{_first(text, room - 1 - columns(back))}…{back}"
 
 
+def pieces(text: str, room: int) -> Iterator[str]:
+    """*text* in pieces of at most *room* columns: nothing of it is left out."""
+    while columns(text) > room and (piece := _first(text, room)):
+        yield piece
+        text = text[len(piece) :]
+    yield text
+
+
 def _first(text: str, room: int) -> str:
     used, length = 0, 0
     for character in text:
@@ -76,16 +82,6 @@ def said(value: object) -> str:
     if isinstance(value, str):
         return one_line(value, LONGEST)
     return one_line(json.dumps(value, ensure_ascii=False), LONGEST)
-
-
-def clock(ms: int) -> str:
-    """The local time of day."""
-    return strftime("%H:%M:%S", localtime(ms / 1000))
-
-
-def day(ms: int) -> str:
-    """The local date."""
-    return strftime("%Y-%m-%d", localtime(ms / 1000))
 
 
 def is_path(text: str) -> bool:
@@ -117,9 +113,16 @@ def about(body: Body) -> str:
         given = {name: value for name, value in fields.items() if name in TELLING}
     field = telling_field(given)
     if not field:
-        return said(given) if given else ""
+        return said(given) if given else _of_several(fields)
     text = said(given[field])
     return text if field in TELLING else f"{said(field)}: {text}"
+
+
+def _of_several(fields: Mapping[str, Any]) -> str:
+    """The tools of an event about several calls."""
+    calls = fields.get("tool_calls")
+    names = [call.get("tool_name") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return ", ".join(said(name) for name in names if name)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -139,17 +142,20 @@ def because(verdict: Verdict) -> str:
     return f"{name}: {quoted(said(verdict.reason))}" if verdict.reason else f"{name} gave no reason"
 
 
-def result(body: Body) -> str:
-    """How a call ended, of a record about one that has been made: `13 ms, as granted`; empty for other events."""
+def result(body: Body, *, briefly: bool = False) -> str:
+    """How a call ended, of a record about one that has been made: `13 ms, as granted`; empty for other events.
+    *briefly* leaves out what is as ever, and begins with what is wrong."""
     if body.get("event") not in AFTER:
         return ""
     words = ["failed"] if body.get("error") else []
     if body.get("duration") is not None:
         words.append(f"{said(body['duration'])} ms")
     ran = body.get("executed")
-    if ran in WRONG:
+    if ran in WRONG and briefly:
+        words.insert(0, WRONG[ran].partition(":")[0])
+    elif ran in WRONG:
         words.append(WRONG[ran])
-    elif ran is not None:
+    elif ran is not None and not briefly:
         words.append(said(ran) if ran == "as granted" else f"whether as granted: {said(ran)}")
     if body.get("unchecked"):
         words.append(f"not checked: {said(body['unchecked'])}")
@@ -162,22 +168,3 @@ def effect(body: Body) -> str:
     if body["kind"] == "refused":
         return "pass" if body.get("event") in STOPPING | AFTER else "deny"
     return said(body.get("effect") or "deny")
-
-
-def act(body: Body) -> str:
-    """What an owner or the guard itself did, besides its kind."""
-    kind = body.get("kind")
-    if kind == "off" and isinstance(body.get("seconds"), int | float):
-        return f"for {length_of(body['seconds'])}" + (f", at {said(body['terminal'])}" if body.get("terminal") else "")
-    if kind == "reload":
-        old, new = said(body.get("old") or "none")[:12], said(body.get("new") or "none")[:12]
-        return f"failed, {old} stays: {said(body['error'])}" if body.get("error") else f"{old} -> {new}"
-    if kind == "lost":
-        why = f": {said(body['why'])}" if body.get("why") else ""
-        return f"{said(body.get('count', '?'))} records were not kept{why}"
-    if kind == "damaged":
-        return f"{said(body.get('bytes', '?'))} bytes were no records"
-    if kind == "retired":
-        return f"records {said(body.get('first', '?'))} to {said(body.get('last', '?'))}: too old, or too many"
-    left = ((name, value) for name, value in body.items() if name not in _ITS_OWN and value not in (None, "", False))
-    return ", ".join(f"{said(name)} {said(value)}" for name, value in left)

@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 
 from wasmguard.decision import Effect
 from wasmguard.errors import WasmguardError
+from wasmguard.workshop.columns import clock, day
+from wasmguard.workshop.explain_acts import act
 from wasmguard.workshop.explain_words import (
     ALARMING,
     DECIDED,
     WRONG,
     about,
-    act,
     because,
     changes,
-    clock,
     columns,
-    day,
     fitted,
     is_path,
     result,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 WIDTH = 80  # columns
 NUMBER, EFFECT, TOOL, LONG_TOOL = 5, 5, 10, 24  # columns at least, of the last at most
 INDENT = 17  # of a second line: below the effect
+KNOWN = 12  # names that are offered instead of one that has no records
 EVERY = 0.5  # seconds between two looks of `follow`
 LOOKS = {"deny": "deny", "ask": "rewrite", "allow": "pass", "pass": "plain"}
 """The style of each effect's word, as the front desk names styles."""
@@ -136,11 +136,12 @@ def _known(asked: Mapping[str, Any]) -> str:
     from wasmguard.records import query
 
     counts = query.counts()
-    for name, source in (("tool", "tool"), ("policy", "policy asked")):
+    for name, several, source in (("tool", "tools", "tool"), ("policy", "policies", "policy asked")):
         known = sorted(counts.get(source, {}))
         if name in asked and asked[name] not in known:
-            some = ", ".join(f"`{said(one)}`" for one in known[:12]) or "none"
-            return f": {name}s with records are {some}"
+            some = ", ".join(f"`{said(one)}`" for one in known[:KNOWN]) or "none"
+            more = f" and {len(known) - KNOWN} more" if len(known) > KNOWN else ""
+            return f": {several} with records are {some}{more}"
     return ": fewer conditions find more"
 
 
@@ -187,7 +188,7 @@ def _decision(start: str, body: Mapping[str, Any]) -> Iterator[Line]:
 
 def _text(body: Mapping[str, Any]) -> str:
     """What the event was about, with how it ended if it tells of that."""
-    text, ended = about(body), result(body)
+    text, ended = about(body), result(body, briefly=True)
     if not ended:
         return text
     tool = said(body["tool"]) if body.get("tool") else "tool"
@@ -212,7 +213,7 @@ def _whys(body: Mapping[str, Any], effect: str) -> Iterable[str]:
     if body["kind"] == "refused":
         return [f"wasmguard: {said(body.get('why', 'nobody could be asked'))}"]
     if effect not in ("deny", "ask"):
-        return ["an exception of yours was used"] if body.get("exception") else []
+        return ["an exception of yours was used"] if body.get("exception") and not body.get("stands") else []
     from wasmguard.records import said as records_said
 
     try:

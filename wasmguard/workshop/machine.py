@@ -1,4 +1,4 @@
-"""What this machine gives and what lies on it: versions, isolation, private files, the daemon.
+"""What this machine gives and what lies on it: versions, isolation, private files, records, the daemon.
 
 The isolation that is told is that of a cell which was really started, loaded with the shipped policies and asked.
 """
@@ -15,12 +15,13 @@ import tempfile
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from wasmguard import link, places, plan
+from wasmguard import link, places, plan, spool
 from wasmguard.decision import Effect
 from wasmguard.errors import CacheError, HostError, WasmguardError
 from wasmguard.guard import Guard
 from wasmguard.lock import lock
 from wasmguard.own_home import home_in
+from wasmguard.records import query
 from wasmguard.sandbox.cache import private_folder
 from wasmguard.version import __version__
 from wasmguard.workshop import advisories
@@ -35,6 +36,8 @@ TIER_1 = {"x86_64", "AMD64"}  # wasmtime's promises hold for tier 1 alone
 STEERING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONSTARTUP")
 PRIVATE = ("key", "token", "installed.json")
 """Files in the state folder that nobody else may read or write."""
+ROOM = 2**20  # bytes that must be free for records: a thousand of them
+WAITING = 64 * 2**20  # bytes of records that wait: the daemon moves what came in seconds, and a hook starts who does
 PATIENCE = 2.0  # seconds a step that a daemon has to say how it is
 ASKED = {
     "hook_event_name": "PreToolUse",
@@ -129,6 +132,47 @@ def private_files() -> Iterator[Finding]:
         seen += os.path.lexists(path)
     if seen and not flawed:
         yield ok("private files", "cache, plans, state and sockets are yours and closed to others")
+
+
+def records() -> Iterator[Finding]:
+    """Whether another record could be written, and those that there are can be read. Nothing is recorded for it."""
+    folder = spool.folder()
+    if not os.path.lexists(folder):
+        return  # the first decision makes it
+    todo = f"mend `{folder}`: until then decisions are not recorded, or denied where `required = true`"
+    if why := _unwritable(folder):
+        yield wrong("records", f"cannot be written: {why}", todo, path=folder)
+        return
+    try:
+        kept = query.state()
+    except HostError as error:
+        yield split("records", error)
+        return
+    if kept["lost"]:
+        said = f"{kept['lost']:,} are missing: they could not be written, or were damaged"
+        yield note("records", said, "run `wasmguard log` to see when", **kept)
+    if kept["waiting"] > WAITING:
+        said = f"{kept['waiting'] / 2**20:,.0f} MiB of them wait: nobody moves them on"
+        yield note("records", said, "run `wasmguard log`, which does, and says what is in its way", **kept)
+    yield ok("records", f"can be written; {kept['records']:,} are kept", **kept)
+
+
+def _unwritable(folder: str) -> str:
+    """Why no record can be written in *folder*; empty if one can."""
+    try:
+        private_folder(folder)
+        if why := open_to_others(spool.Spool().path):
+            return f"`{spool.Spool().path}` {why}"
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+        if os.path.lexists(spool.Spool().path):
+            os.close(os.open(spool.Spool().path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
+    except CacheError as error:
+        return str(error)
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()
+    return ""
 
 
 def open_to_others(path: str) -> str:

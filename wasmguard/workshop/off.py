@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import os
-from time import localtime, strftime
 from typing import TYPE_CHECKING
 
 from wasmguard import audit, switch
 from wasmguard.errors import HostError
 from wasmguard.workshop import owner
+from wasmguard.workshop.columns import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def off(
     except HostError:
         audit.record("off failed", process=os.getpid())
         raise
-    return f"off until {strftime('%H:%M:%S', localtime(end))} ({owner.told(seconds)}); `wasmguard on` ends it"
+    return f"off until {clock(end * 1000)} ({owner.told(seconds)}); `wasmguard on` ends it"
 
 
 def on() -> str:

@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from wasmguard.errors import WasmguardError
-from wasmguard.guard import Guard
 from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.workshop import asked as events
@@ -150,7 +149,7 @@ def _expected(
     """What the guard says to the write, and to the first of our commands that it denies, and that command."""
     marker, victim = os.path.join(folder, "ran"), os.path.join(folder, "victim")
     commands = [f"touch {marker}; rm -rf {victim}", f"touch {marker}; : >> {shlex.quote(hook.config)}"]
-    with hook.at_home(), Guard.load(hook.config, slots=1, may_lock=False) as guard:
+    with hook.at_home(), events.guard_of(hook.config) as guard:
         fields = events.tool_call(project, "Write", write)
         write_said = events.said_of(fields, guard.decide(fields, environ))
         for command in commands:

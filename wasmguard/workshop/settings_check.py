@@ -2,7 +2,8 @@
 
 1. What the client ignores, drops or switches off (`agents.claude_flaws`) is wrong where it concerns a hook of ours,
    else worth a note.
-2. Hooks are asked about every event that a policy judges, about every tool call and every change of settings.
+2. Hooks are asked about every event that a policy judges, about every tool call and what came of it, and about every
+   change of settings.
 3. What a hook runs is there, belongs to nobody who could change it, and gets the time that it may need.
 4. Nobody but the owner steers hooks by variables: not a project.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from wasmguard import installed, plan
 from wasmguard.agents import claude, claude_flaws, claude_settings
+from wasmguard.event import AFTER
 from wasmguard.protection.settings import STEERING, STEERING_NAMES
 from wasmguard.workshop import calling
 from wasmguard.workshop.finding import Finding, note, ok, wrong
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 SHORTEST, USUAL = claude_settings.TIMEOUT, 600  # seconds: our own deadline and some; what the client takes by default
 INSTALL = "run `wasmguard install claude-code"
+SHOWS = "it shows whether the call that ran is the one that was granted (installed by an older version?)"
 VERSION_WITHIN = 20.0  # seconds for `claude --version`
 
 
@@ -208,6 +211,6 @@ def _unasked(hooks: Sequence[Hook]) -> Iterator[Finding]:
         for event in (*claude_settings.ALWAYS, *sorted(judged - set(claude_settings.ALWAYS))):
             if event in sent or event in claude_settings.NEVER or event not in claude.KNOWN:
                 continue
-            who = "a policy judges it" if event in judged else "it guards the guard"
+            who = "a policy judges it" if event in judged else SHOWS if event in AFTER else "it guards the guard"
             mark = wrong if event in judged or event == "PreToolUse" else note
             yield mark("events", f"no hook is asked about {event}, though {who}", f"{INSTALL}` again", event=event)

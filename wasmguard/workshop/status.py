@@ -3,20 +3,22 @@
 1. A configuration's daemon is looked for where it listens by default, and where installed hooks look for it.
 2. What is told is what the daemon says. Only which policies nobody asks is found out here: a policy is `not routed` as
    far as no hook that `wasmguard install` wrote, into settings or a plugin, sends the events that it judges.
-3. No daemon is no fault of the guard: hooks decide by themselves. It is an answer, though, and the answer is no.
+3. Records are looked at as they are: nothing is moved for it. That they cannot be read is told, like anything else.
+4. No daemon is no fault of the guard: hooks decide by themselves. It is an answer, though, and the answer is no.
 """
 
 from __future__ import annotations
 
 import os
-from time import localtime, monotonic, sleep, strftime, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from wasmguard import installed, link, switch, wire
+from wasmguard import installed, link, plan, switch, wire
 from wasmguard.errors import HostError
+from wasmguard.records import query
 from wasmguard.text import one_line
 from wasmguard.workshop import plugins
-from wasmguard.workshop.columns import beside, latency, length_of
+from wasmguard.workshop.columns import beside, clock, counted, day, latency, length_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +37,9 @@ def status(config: str) -> dict[str, Any]:
     """What the daemon of the configuration file *config* tells about itself, as data.
 
     To what the daemon says (`serve.worker`, `serve.board`), this adds `also` (sockets of other daemons of *config*),
-    `off_until` (Unix seconds, None if the guard is on), `installed` (whether any hook is), and in each policy
-    `unrouted` (those of its events that no installed hook sends).
+    `off_until` (Unix seconds, None if the guard is on), `installed` (whether any hook is), in each policy `unrouted`
+    (those of its events that no installed hook sends), and `records`: what `records.query.state` says, or `error`, and
+    `on`, whether *config* has decisions recorded.
 
     Raises:
         HostError: if there is no daemon, or it does not answer.
@@ -49,14 +52,15 @@ def status(config: str) -> dict[str, Any]:
     for policy in said["policies"]:
         policy["unrouted"] = [event for event in policy["events"] if event not in sent]
     also = [path for path, _ in others]
-    return {**said, "also": also, "off_until": switch.off_until(), "installed": bool(sent)}
+    ours = {"also": also, "off_until": switch.off_until(), "installed": bool(sent)}
+    return {**said, **ours, "records": _recorded(config)}
 
 
 def lines(said: dict[str, Any]) -> Iterator[Line]:
     """What `status` returned, for people: at most 80 columns where words allow it."""
     yield "title", f"wasmguard {said['version']}: a daemon answers, process {said['master']}"
     if said["off_until"]:
-        until = strftime("%H:%M:%S", localtime(said["off_until"]))
+        until = clock(said["off_until"] * 1000)
         yield "note", beside("guard", f"off until {until}: nothing is judged; `wasmguard on` ends that")
     yield from _daemon(said)
     yield "plain", ""
@@ -65,6 +69,9 @@ def lines(said: dict[str, Any]) -> Iterator[Line]:
     yield "plain", ""
     yield "title", "events"
     yield from _events(said)
+    yield "plain", ""
+    yield "title", "records"
+    yield from _records(said["records"])
 
 
 def stop(config: str) -> str:
@@ -111,6 +118,16 @@ def _sent(config: str) -> set[str]:
     return sent | {event for hook in ours for event in hook.events}
 
 
+def _recorded(config: str) -> dict[str, Any]:
+    """What there is of records."""
+    made = plan.last(config)
+    on = made is None or bool(made.record["on"])
+    try:
+        return {"on": on, **query.state()}
+    except HostError as error:
+        return {"on": on, "error": str(error)}
+
+
 def _asked(path: str) -> dict[str, Any] | None:
     """What the daemon at *path* says; None if there is none.
 
@@ -136,7 +153,7 @@ def _asked(path: str) -> dict[str, Any] | None:
 def _nobody(config: str) -> str:
     """What to say where no daemon is, and why the last one could not begin."""
     if until := switch.off_until():
-        ends = strftime("%H:%M:%S", localtime(until))
+        ends = clock(until * 1000)
         return f"there is no daemon, and the guard is off until {ends}: `wasmguard on` ends that"
     for path in _sockets(config):
         try:
@@ -178,15 +195,15 @@ def _locked(path: str) -> bool:
 
 
 def _daemon(said: dict[str, Any]) -> Iterator[Line]:
-    begun = localtime(said["since"] / 1000)
-    yield "plain", beside("since", f"{strftime('%Y-%m-%d %H:%M:%S', begun)} ({length_of(said['seconds'])})")
+    begun = f"{day(said['since'])} {clock(said['since'])}"
+    yield "plain", beside("since", f"{begun} ({length_of(said['seconds'])})")
     yield "plain", beside("socket", said["socket"])
     for path in said["also"]:
         yield "note", beside("also", f"{path}: another daemon of the same configuration")
     if said["http"]:
         yield "plain", beside("http", f"http://{said['http']}")
     after = f"after {length_of(said['ends_after'])} without an event" if said["ends_after"] else "when it is told to"
-    others = _many(max(0, said["clients"] - 1), "other client")
+    others = counted(max(0, said["clients"] - 1), "other client")
     yield "plain", beside("ends", f"{after}; idle for {length_of(said['idle'])}, {others}")
     yield "plain", beside("configuration", said["config"])
     yield "plain", beside("plan", said["digest"][:DIGEST])
@@ -218,7 +235,8 @@ def _policies(said: dict[str, Any]) -> Iterator[Line]:
             never = f"{partly}not routed: no installed hook sends {', '.join(unrouted)}"
             yield "note", beside(policy["name"], never)
         if policy["shadow"]:
-            yield "note", beside(policy["name"], f"shadowed: asked and recorded, never obeyed: {asked}")
+            what = f"shadow of {policy['shadow_of']}" if policy.get("shadow_of") else "shadowed"
+            yield "note", beside(policy["name"], f"{what}: asked and recorded, never obeyed: {asked}")
         elif not unrouted:
             yield "plain", beside(policy["name"], f"loaded: {asked}")
 
@@ -245,12 +263,29 @@ def _events(said: dict[str, Any]) -> Iterator[Line]:
     ]
     yield "plain", beside("memory", f"{', '.join(sizes)} resident, shared pages counted each time")
     if said["restarts"]:
-        yield "note", beside("restarts", f"{_many(said['restarts'], 'worker')} ended unasked and took its place anew")
+        yield "note", beside("restarts", f"{counted(said['restarts'], 'worker')} ended unasked and took its place anew")
+
+
+def _records(said: dict[str, Any]) -> Iterator[Line]:
+    if not said["on"]:
+        yield "note", beside("off", "this configuration has no decision recorded: see `[record]` in it")
+    if "error" in said:
+        yield "wrong", beside("unreadable", said["error"])
+        return
+    if said["records"]:
+        since = f"{day(said['first'])} {clock(said['first'])}"
+        yield "plain", beside("kept", f"{counted(said['records'], 'record')} since {since}, {_size(said['bytes'])}")
+    else:
+        yield "plain", beside("kept", "none yet")
+    if said["waiting"]:
+        yield "plain", beside("waiting", f"{_size(said['waiting'])} to be moved there, within seconds")
+    if said["lost"]:
+        yield "wrong", beside("lost", f"{counted(said['lost'], 'record')}: `wasmguard log` says when")
+
+
+def _size(number: int) -> str:
+    return f"{number / 1024:,.1f} KiB" if number < 2**20 else f"{number / 2**20:,.1f} MiB"
 
 
 def _ago(note: dict[str, Any]) -> str:
     return f"{length_of(max(0.0, time() - note['time'] / 1000))} ago"
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

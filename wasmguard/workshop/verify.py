@@ -3,7 +3,7 @@
 1. The chain is checked whole, with all that is kept beside it (`wasmguard.records.chain`).
 2. Each decision whose inputs are recorded as they were judged is made again, by the plan and the modules that made it
    (`wasmguard.kept`), from the states that the policies were given; in processes of their own, and compared byte by
-   byte (`wasmguard.workshop.rerun`).
+   byte (`wasmguard.workshop.rerun`): there, where most come out the same, and again here if they do not.
 3. What a decision came to is what its verdicts settle into.
 4. What cannot be made again is counted, each with its reason. Nothing is passed over in silence.
 
@@ -31,7 +31,7 @@ from wasmguard.text import one_line
 from wasmguard.value import Value, same
 from wasmguard.version import __version__
 from wasmguard.workshop.rerun.again import usable
-from wasmguard.workshop.rerun.asked import Asked
+from wasmguard.workshop.rerun.asked import Asked, Expected
 from wasmguard.workshop.rerun.compared import ANOTHER, CLOCK, FILES, Difference, difference
 from wasmguard.workshop.rerun.pool import Pool
 
@@ -76,6 +76,10 @@ class Report(Value):
     expected: str = ""
     """Why a head that was kept elsewhere is not in the chain; empty if it is, or none was named."""
     chain_only: bool = False
+    damaged: int = 0
+    """Bytes that waited to be recorded and were no record: somebody changed them, or a full disk tore them."""
+    lost: int = 0
+    """How many decisions could not be recorded, as those say that came after them."""
     decisions: int = 0
     again: int = 0
     """How many came out again, to the byte."""
@@ -93,7 +97,7 @@ class Report(Value):
     @property
     def good(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.broken or self.expected or self.wrongs)
+        return not (self.broken or self.expected or self.damaged or self.wrongs)
 
 
 def verified(
@@ -113,7 +117,9 @@ def verified(
     broken = tuple(chain.checked(said=lambda seq: say("chain", seq, number)))
     if not (end or broken):
         end = head()  # raises what is wrong
-    report = Report(head=end, broken=broken, expected=_missing(*wanted) if wanted else "", chain_only=chain_only)
+    expected = _missing(*wanted) if wanted else ""
+    gaps = {} if broken else _gaps(since)
+    report = Report(head=end, broken=broken, expected=expected, chain_only=chain_only, **gaps)
     if not chain_only:
         look = _Look(jobs, lambda done: say("decisions", done, number))
         before = gc.get_threshold()
@@ -128,6 +134,18 @@ def verified(
             gc.set_threshold(*before)
         report = report.replaced(**look.found())
     return report.replaced(seconds=monotonic() - begun)
+
+
+def _gaps(since: int | None) -> dict[str, int]:
+    """What was to be recorded and was not, by the names in the report."""
+    return {
+        "damaged": sum(_whole(record.body.get("bytes")) for record in query.records(kind="damaged", since=since)),
+        "lost": sum(_whole(record.body.get("count")) for record in query.records(kind="lost", since=since)),
+    }
+
+
+def _whole(number: object) -> int:
+    return number if type(number) is int and number > 0 else 1
 
 
 def head() -> str:
@@ -248,10 +266,16 @@ class _Look:
             shadows = {policy.name for policy in plan.policies if policy.shadow}
             aside = frozenset(said["policy"] for said in verdicts if said.get("shadow")) - shadows
         event = Event(name=body["event"], agent=body["agent"], fields=body["fields"], time=body["time"], checked=True)
-        return Asked(key=record.seq, plan=body["plan"], event=event, states=states, aside=aside)
+        fuel, effect = body.get("engine") == self._engine, str(body.get("effect"))
+        expected = Expected(verdicts=verdicts, effect=effect, rewrite=body.get("rewrite"), fuel=fuel)
+        name = body["plan"]
+        return Asked(key=record.seq, plan=name, event=event, states=states, aside=aside, expected=expected)
 
     def _compared(self, outcome: Outcome, pool: Pool) -> None:
         record = self._asked.pop(outcome.key)
+        if outcome.same:
+            self._again += 1
+            return
         body = record.body
         plan = self._plans[body["plan"]]
         if isinstance(plan, str):

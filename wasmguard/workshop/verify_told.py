@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from wasmguard.workshop.columns import beside, length_of
+from wasmguard.workshop.columns import beside, counted, length_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +44,20 @@ def as_data(report: Report) -> dict[str, Any]:
 
 
 def _chain(report: Report) -> Iterator[tuple[str, str]]:
-    number = int(report.head.partition(":")[0])
+    number = int(report.head.partition(":")[0] or 0)  # no head: nothing can be read
     if report.broken:
-        yield "wrong", beside("chain", f"broken in {_count(len(report.broken), 'place')}")
+        yield "wrong", beside("chain", f"broken in {counted(len(report.broken), 'place')}")
         for broken in report.broken[:SHOWN]:
             where = f"record {broken.seq}, " if broken.seq else ""
             yield "wrong", beside("", f"{where}{broken.segment}: {broken.what}")
         yield from _more(len(report.broken))
     else:
         yield "ok", beside("chain", f"whole up to record {number}" if number else "nothing is recorded yet")
+    if report.damaged:
+        why = "that waited were no record: changed by somebody, or torn by a full disk"
+        yield "wrong", beside("damaged", f"{counted(report.damaged, 'byte')} {why}")
+    if report.lost:
+        yield "note", beside("lost", f"{counted(report.lost, 'decision')} could not be recorded: see `wasmguard log`")
     if report.expected:
         yield "wrong", beside("expected", report.expected)
 
@@ -74,7 +79,7 @@ def _decisions(report: Report) -> Iterator[tuple[str, str]]:
 
 def _mistakes(report: Report) -> Iterator[tuple[str, str]]:
     if report.wrongs:
-        yield "wrong", beside("wrong", _count(report.wrongs, "decision"))
+        yield "wrong", beside("wrong", counted(report.wrongs, "decision"))
     for wrong in report.wrong[:SHOWN]:
         yield "wrong", beside("", f"{wrong.id} {_about(wrong)}")
         yield "plain", beside("", wrong.what)
@@ -90,7 +95,3 @@ def _about(wrong: Wrong) -> str:
 def _more(count: int) -> Iterator[tuple[str, str]]:
     if count > SHOWN:
         yield "plain", beside("", f"and {count - SHOWN:,} more: see --json")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

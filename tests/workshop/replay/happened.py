@@ -3,8 +3,10 @@
 import json
 
 from wasmguard.decision import Effect, Verdict, settle
+from wasmguard.errors import EventError
 from wasmguard.event import Event
-from wasmguard.workshop.rerun.asked import Outcome
+from wasmguard.workshop.rerun.asked import Asked, Line, LineOutcome, Outcome
+from wasmguard.workshop.rerun.payload import event_of
 
 
 def payload(path="/etc/x", *, tool="Write", name="PreToolUse", call="t1", session="s1", **more):
@@ -65,7 +67,20 @@ class Pool:
     def _answered(self, waiting):
         while waiting:
             one = waiting.pop()
-            yield Outcome(key=one.key, decision=self.decision(one), fault=self.fault(one))
+            if isinstance(one, Line):
+                yield self._of_line(one)
+            else:
+                yield Outcome(key=one.key, decision=self.decision(one), fault=self.fault(one))
+
+    def _of_line(self, one):
+        try:
+            event = event_of(one.line)
+        except EventError:
+            return LineOutcome(one.key)
+        if fault := self.fault(one):
+            return LineOutcome(one.key, fault=fault)
+        made = [self.decision(Asked(key=one.key, plan=plan, event=event)) for plan in self.plans]
+        return LineOutcome(one.key, None, event, tuple(made))
 
     def decision(self, one):
         denied = one.plan == "after" and one.event.input.get("file_path", "").startswith("/etc/")

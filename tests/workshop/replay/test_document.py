@@ -40,7 +40,14 @@ def test_costs_are_of_both_sides():
         ("new",),
     )
     costs = {row["policy"]: row for row in made(tally)["costs"]}
-    assert costs["guard"]["before"] == {"asked": 1, "faults": 0, "fuel": 10, "fuel_total": 10, "microseconds": 2.0}
+    assert costs["guard"]["before"] == {
+        "asked": 1,
+        "faults": 0,
+        "fuel": 10,
+        "fuel_exact": True,
+        "fuel_total": 10,
+        "microseconds": 2.0,
+    }
     assert costs["guard"]["after"] is None
     assert costs["new"]["after"]["faults"] == 1
 

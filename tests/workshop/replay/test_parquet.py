@@ -1,4 +1,5 @@
 import builtins
+import json
 import sys
 import types
 
@@ -92,3 +93,17 @@ def test_without_pyarrow_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(UsageError, match=r"pip install 'wasmguard\[parquet\]'"):
         read()
+
+
+@pytest.mark.e2e
+def test_files_that_arrow_wrote_are_read_as_structs_and_as_text(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="the extra `parquet` is not there")
+    tables = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not there")
+    events = [payload("/1"), payload("/2", session="s2") | {"tool_name": "Bash", "tool_input": {"command": "ls"}}]
+    for name, rows in (
+        ("structs", events),
+        ("texts", [event | {"tool_input": json.dumps(event["tool_input"])} for event in events]),
+    ):
+        path = str(tmp_path / f"{name}.parquet")
+        tables.write_table(arrow.Table.from_pylist(rows), path)
+        assert [past.event.fields for past in parquet.pasts(path, name)] == events

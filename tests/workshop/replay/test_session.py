@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.workshop.replay.happened import Pool, payload, written
+from tests.workshop.replay.happened import Pool, payload, result, used, written
 from wasmguard.errors import UsageError
 from wasmguard.workshop.replay import kept as keeping
 from wasmguard.workshop.replay import session
@@ -59,6 +59,14 @@ def test_with_another_configuration_the_owners_decides_too(pool, events, configu
     document = replayed(events(), config, tried=str(tmp_path / "new.toml"))
     assert document["before"] == str(config)
     assert document["after"] == str(tmp_path / "new.toml")
+    assert len(pool.last.keys) == 40  # each line is asked of both
+    assert sorted(pool.last.plans) == ["after", "before"]
+
+
+def test_with_another_configuration_the_owners_decides_too_what_was_read_here(pool, events, configured, tmp_path):
+    config = configured("deny")
+    (tmp_path / "new.toml").write_text(config.read_text())
+    replayed(events(), config, tried=str(tmp_path / "new.toml"), moment=1)
     assert len(pool.last.keys) == 80
 
 
@@ -75,7 +83,7 @@ def test_a_recorded_decision_is_not_made_again(pool, configured, tmp_path):
 
 
 def test_nobody_is_asked_about_what_no_policy_sees(pool, events, configured):
-    document = replayed(events(), configured("deny", deny={"tools": '["Bash"]'}))
+    document = replayed(events(), configured("deny", deny={"tools": '["Bash"]'}), moment=1)
     assert pool.last.keys == []
     assert document["coverage"] == []
     assert document["changes"]["total"] == 0
@@ -87,7 +95,7 @@ def test_events_that_wait_for_those_before_them_are_of_a_bounded_number(pool, tm
     count = session._Replay._count
     monkeypatch.setattr(session._Replay, "_count", lambda self: seen.append(len(self._waiting)) or count(self))
     values = [payload("/etc/x", tool="Edit"), *(payload(f"/etc/{n}") for n in range(500))]
-    document = replayed(written(tmp_path / "e.jsonl", values), configured("deny", deny={"tools": '["Edit"]'}))
+    document = replayed(written(tmp_path / "e.jsonl", values), configured("deny", deny={"tools": '["Edit"]'}), moment=1)
     assert document["events"]["compared"] == 501
     assert max(seen) <= 20 + pool.window + 1
 
@@ -187,6 +195,40 @@ def test_a_source_that_breaks_keeps_what_was_done(pool, events, configured, tmp_
         with pytest.raises(UsageError, match="input/output error"):
             run(wanted, Progress())
     assert run(wanted, Progress())["resumed_at"] > 0
+
+
+KINDS = [
+    payload("/etc/x"),
+    payload("/home/x", tool="Edit"),
+    payload("/home/x", name="PostToolUse", tool_response={"type": "text"}),
+    {"hook_event_name": "Stop", "session_id": "s", "timestamp": "2026-11-21T21:30:18Z"},
+    {"hook_event_name": "PreToolUse"},
+    {"session_id": "s"},
+    7,
+    used("/etc/y", call="t2"),
+    result("t2"),
+    {"kind": "decision", "id": "ab" * 10, "fields": payload("/z"), "verdicts": [], "effect": "pass", "inputs": "full"},
+    {"kind": "refused", "id": "ab" * 10},
+]
+
+
+def test_lines_that_are_read_elsewhere_are_counted_as_if_they_were_read_here(configured, tmp_path):
+    """Real processes; `moment` makes the difference, and leaves nothing out."""
+    file = written(tmp_path / "all.jsonl", KINDS * 7)
+    with open(file, "ab") as more:
+        more.write(b"\n \n{broken\n\xff\n" + json.dumps(payload("/last")).encode())
+    config = configured("pass", "deny", deny={"tools": '["Edit"]'})
+    (tmp_path / "new.toml").write_text(config.read_text().replace('"Edit"', '"Write"'))
+    for tried in (None, str(tmp_path / "new.toml")):
+        here, there = (replayed(file, config, tried=tried, moment=moment, jobs=2) for moment in (1, None))
+        assert lasting(here) == lasting(there)
+        assert there["changes"]["total"] > 0
+        assert [_exact(row) for row in here["costs"]] == [_exact(row) for row in there["costs"]]
+
+
+def _exact(row):
+    sides = (row["before"] or {}, row["after"] or {})
+    return [{key: value for key, value in side.items() if key != "microseconds"} for side in sides]
 
 
 def test_the_document_is_json(pool, events, configured):

@@ -11,18 +11,35 @@ def done(tally, path="/etc/x", *, before="pass", after="deny", where="f:1", aske
     tally.done(past, past.event, said(before, fuel=10), said(after, fuel=20, microseconds=3.0), asked)
 
 
-def test_the_median_is_within_a_sixtieth_and_the_sum_is_exact():
+VALUES = [3, 5, 63, 64, 10_625, 11_264, 5_000_000]
+
+
+def stepped(*values):
     steps = Steps()
-    values = [3, 5, 63, 64, 1000, 11_264, 5_000_000]
     for value in values:
         steps.add(value)
-    assert steps.total == sum(values)
-    assert steps.median == 64
-    for value in values:
-        one = Steps()
-        one.add(value)
-        assert value * (1 - 1 / 60) <= one.median <= value
+    return steps
+
+
+def test_the_median_is_exact_while_there_are_not_too_many_different_values():
+    assert (stepped(*VALUES).median, stepped(*VALUES).exact) == (64, True)
+    assert [stepped(value).median for value in VALUES] == VALUES
     assert Steps().median is None
+
+
+def test_the_median_of_many_different_values_is_about_right_and_the_sum_exact(monkeypatch):
+    monkeypatch.setattr(tallies, "DIFFERENT", 2)
+    for value in VALUES:
+        steps = stepped(*range(value - 5, value + 6))
+        assert not steps.exact
+        assert abs(steps.median - value) <= value / 60
+        assert steps.total == 11 * value
+        assert Steps.of(json.loads(json.dumps(steps.data()))).data() == steps.data()
+
+
+def test_what_came_early_counts_as_much_as_what_came_when_there_were_too_many(monkeypatch):
+    monkeypatch.setattr(tallies, "DIFFERENT", 3)
+    assert stepped(*[1000] * 50, *range(2000, 2400, 100)).median == 1000 + 4
 
 
 def test_a_group_keeps_a_few_examples_that_differ():

@@ -11,9 +11,9 @@ from wasmguard.workshop.rerun.pool import Pool
 STATE = {"grants.state": '"1 KiB"'}
 
 
-def write(path="/work/x", session="a", **more):
+def write(path="/task/x", session="a", **more):
     """A Write, as an agent would send it."""
-    fields = {"session_id": session, "cwd": "/work", "tool_input": {"file_path": path, "content": "x"}, **more}
+    fields = {"session_id": session, "cwd": "/task", "tool_input": {"file_path": path, "content": "x"}, **more}
     name = "PreToolUse"
     return Event(name=name, agent="claude", fields={"hook_event_name": name, "tool_name": "Write", **fields}, time=1)
 

@@ -6,6 +6,7 @@ from tests.workshop.rerun.conftest import asked, write
 from wasmguard.decision import Effect, Verdict, settle
 from wasmguard.guest.codec import packed, unpacked
 from wasmguard.workshop.rerun import forms
+from wasmguard.workshop.rerun.asked import Expected, Quiet, Spent
 
 LOUD = Verdict(
     policy="a",
@@ -92,3 +93,79 @@ def test_an_event_arrives_as_it_was(fields):
     said = unpacked(forms.batch([forms.question(3, 1, asked(9, event, states={"a": b"s"}, aside=frozenset({"b"})))]))[0]
     assert forms.asked_about(said) == event
     assert (said[0], said[1], said[7], said[8]) == (3, 1, {"a": b"s"}, ["b"])
+
+
+def test_what_is_expected_arrives_as_it_was():
+    wanted = Expected(verdicts=[{"policy": "a", "fuel": 7}], effect="deny", rewrite={"x": 1}, fuel=True)
+    said = unpacked(forms.batch([forms.question(3, 1, asked(9, expected=wanted))]))[0]
+    assert forms.expected(said) == wanted
+    assert forms.expected(unpacked(forms.question(3, 1, asked(9)))) is None
+
+
+def test_what_is_expected_and_cannot_be_said_is_not_expected():
+    wanted = Expected(verdicts=[{"policy": "a", "fuel": 2**80}], effect="deny", fuel=True)
+    said = unpacked(forms.question(3, 1, asked(9, expected=wanted)))
+    assert forms.expected(said) is None
+    assert forms.asked_about(said) == write()
+
+
+def quiet(*decisions, places=({"a": 0, "b": 1},) * 2):
+    return forms.quietly(write(), decisions, places)
+
+
+def test_of_the_same_decision_by_all_no_more_is_told_than_what_is_counted():
+    said = QUIET.replaced(microseconds=1.5)
+    told = quiet(settle([said]), settle([said, LOUD.replaced(rewrite=None, effect=Effect.PASS)]))
+    spent = ((Spent(1, False, 7, 1500),), (Spent(1, False, 7, 1500), Spent(0, True, 0, 1500)))
+    assert forms.quiet(unpacked(packed(told)), [2, 2]) == Quiet("PreToolUse", "Write", 1, 0, spent)
+
+
+DENIED = QUIET.replaced(effect=Effect.DENY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DENIED,
+        QUIET.replaced(rewrite={"file_path": "/y"}),
+        QUIET.replaced(output="text"),
+        QUIET.replaced(policy="another"),
+    ],
+)
+def test_what_differs_or_rewrites_is_told_whole(other):
+    assert quiet(settle([QUIET]), settle([QUIET])) is not None
+    assert quiet(settle([QUIET]), settle([other])) is None
+    assert quiet(settle([other]), settle([QUIET])) is None
+
+
+def test_other_words_for_the_same_are_told_whole():
+    assert quiet(settle([DENIED]), settle([DENIED])) is not None
+    assert quiet(settle([DENIED]), places=({"b": 1},)) is None  # nobody else would have denied it
+    assert quiet(settle([DENIED]), settle([DENIED.replaced(reason="because")])) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [7, None, 0, 0, [[]]],
+        ["Stop", 7, 0, 0, [[]]],
+        ["Stop", None, -1, 0, [[]]],
+        ["Stop", None, True, 0, [[]]],
+        ["Stop", None, 0, 9, [[]]],
+        ["Stop", None, 0, [], [[]]],
+        ["Stop", None, 0, 0, []],
+        ["Stop", None, 0, 0, [[], []]],
+        ["Stop", None, 0, 0, [[[2, False, 0, 0]]]],
+        ["Stop", None, 0, 0, [[[-1, False, 0, 0]]]],
+        ["Stop", None, 0, 0, [[[0, 1, 0, 0]]]],
+        ["Stop", None, 0, 0, [[[0, False, 1.5, 0]]]],
+        ["Stop", None, 0, 0, [[[0, False, -1, 0]]]],
+        ["Stop", None, 0, 0, [[[0, False, 0, -1]]]],
+        ["Stop", None, 0, 0, [[[0, False, 0]]]],
+        ["Stop", None, 0, 0],
+        7,
+    ],
+)
+def test_what_counts_nothing_is_refused(said):
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        forms.quiet(said, [2])

@@ -1,5 +1,6 @@
 """Pools: every event has an outcome, whatever becomes of the processes that decide."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ import pytest
 from tests.workshop.rerun.conftest import STATE, asked, write
 from wasmguard.decision import Effect
 from wasmguard.errors import HostError
+from wasmguard.lock import prepare
 from wasmguard.workshop.rerun import pool as pools
+from wasmguard.workshop.rerun.asked import Expected, Line, LineOutcome
+from wasmguard.workshop.rerun.pool import Pool
 
 LINUX = sys.platform == "linux" and os.uname().machine == "x86_64"
 
@@ -18,13 +22,48 @@ def outcomes(pool, questions):
     return {outcome.key: outcome for outcome in pool.outcomes(questions)}
 
 
+def line(number, path="/task/x"):
+    return Line(number, json.dumps(dict(write(path).fields)).encode())
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, assembled):
+    """Plans of one guest each, by its name, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    made = {}
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            patched.setenv(name, str(folder / "home"))
+        for name in ("pass", "deny"):
+            (folder / f"{name}.wasm").write_bytes(assembled(name))
+            config = folder / f"{name}.toml"
+            config.write_text(f'[[policy]]\nname = "{name}"\nmodule = "{name}.wasm"\n')
+            made[name] = prepare(str(config), repin=False).plan
+        pool = Pool({"pass": made["pass"], "deny": made["deny"]}, 2)  # reads its code while the home is this one
+    with pool:
+        yield made, pool, folder
+
+
+@pytest.fixture
+def both(shared):
+    """A pool of two processes, in which `pass` and `deny` are plans."""
+    return shared[1]
+
+
+@pytest.fixture
+def passing(shared, monkeypatch):
+    """The plan `pass`, and the home in which its code is."""
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(shared[2] / "home"))
+    return shared[0]["pass"]
+
+
 def counted(outcome):
     return [int.from_bytes(v.state, "little") for v in outcome.decision.verdicts if v.state is not None]
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_every_event_has_one_outcome_whoever_decides_it(pool, jobs):
-    made = list(pool("deny", jobs=jobs).outcomes(asked(key) for key in range(500)))
+def test_every_event_has_one_outcome_whoever_decides_it(both):
+    made = list(both.outcomes(asked(key, plan="deny") for key in range(500)))
     assert sorted(outcome.key for outcome in made) == list(range(500))
     assert {outcome.decision.effect for outcome in made} == {Effect.DENY}
     assert {outcome.fault for outcome in made} == {""}
@@ -60,10 +99,9 @@ def test_nothing_is_asked_before_there_is_room_for_it(pool):
     coming.close()
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_what_policies_remember_goes_on_from_event_to_event_of_one_session(pool, jobs):
+def test_what_policies_remember_goes_on_from_event_to_event_of_one_session(pool):
     questions = [asked(key, write(session=f"s{key % 4}")) for key in range(80)]
-    made = outcomes(pool("counts", counts=STATE, jobs=jobs), questions)
+    made = outcomes(pool("counts", counts=STATE, jobs=3), questions)
     assert [counted(made[key]) for key in range(80)] == [[key // 4 + 1] for key in range(80)]
 
 
@@ -88,19 +126,59 @@ def test_who_is_set_aside_is_asked_and_not_obeyed(pool):
     assert [(v.policy, v.shadow) for v in decision.verdicts] == [("pass", False), ("deny", True)]
 
 
-def test_what_no_msgpack_can_say_is_decided_all_the_same(pool):
+def test_what_no_msgpack_can_say_is_decided_all_the_same(both):
     texts = write(path="/\ud800/x", session="a")
     numbers = write(number=2**80)
-    made = outcomes(pool("deny"), [asked(1, texts), asked(2, numbers)])
+    made = outcomes(both, [asked(1, texts, plan="deny"), asked(2, numbers, plan="deny")])
     assert made[1].decision.verdicts[0].fault == ""
     assert "integer" in made[2].decision.verdicts[0].fault
     assert made[1].fault == made[2].fault == ""
 
 
-def test_what_nobody_can_say_is_a_fault_of_that_event_alone(pool):
-    made = outcomes(pool("pass"), [asked(1), asked(2, write(odd=object())), asked(3)])
+def test_what_nobody_can_say_is_a_fault_of_that_event_alone(both):
+    made = outcomes(
+        both, [asked(key, write(**odd), plan="pass") for key, odd in ((1, {}), (2, {"odd": object()}), (3, {}))]
+    )
     assert [made[key].fault[:18] for key in (1, 2, 3)] == ["", "it cannot be asked", ""]
     assert made[2].decision.effect is Effect.DENY
+
+
+def test_a_line_is_read_and_decided_there_by_every_plan(planned):
+    plans = {"p": planned("pass"), "q": planned("pass", "deny", deny={"tools": '["Edit"]'})}
+    with Pool(plans, 1) as mine:
+        made = outcomes(mine, [line(1), Line(2, b"{broken"), asked(3)])
+    quiet = made[1].quiet
+    assert (quiet.name, quiet.tool, quiet.effect) == ("PreToolUse", "Write", Effect.PASS)
+    assert [[cost.policy for cost in costs] for costs in quiet.spent] == [[0], [0]]
+    assert made[2] == LineOutcome(2)
+    assert made[3].decision.effect is Effect.PASS
+
+
+def test_a_line_that_is_decided_in_two_ways_is_told_whole(both):
+    made = outcomes(both, [line(1)])[1]
+    assert made.quiet is None
+    assert made.event.fields == write().fields
+    assert [decision.effect for decision in made.decisions] == [Effect.PASS, Effect.DENY]
+
+
+def test_a_line_that_ends_a_process_is_at_fault_alone(pool, sabotaged):
+    sabotaged("path == '/bad' and os._exit(3)")
+    made = outcomes(pool("pass"), [line(key, "/bad" if key == 7 else "/good") for key in range(100)])
+    assert [key for key, outcome in made.items() if outcome.fault] == [7]
+    assert all(outcome.quiet for key, outcome in made.items() if key != 7)
+
+
+def test_what_came_out_as_expected_is_told_in_a_word(both):
+    first = outcomes(both, [asked(1, plan="deny")])[1].decision.verdicts[0]
+    said = [{"policy": "deny", "effect": "deny", "reason": first.reason, "answer": first.answer.hex()}]
+    wanted = Expected(verdicts=said, effect="deny", fuel=False)
+    odd = wanted.replaced(verdicts=[{}])
+    other = wanted.replaced(effect="ask")
+    rewritten = wanted.replaced(rewrite={"a": 1})
+    each = enumerate((wanted, odd, other, rewritten))
+    made = outcomes(both, [asked(key, plan="deny", expected=one) for key, one in each])
+    assert [made[key].same for key in range(4)] == [True, False, False, False]
+    assert [made[key].decision.effect for key in (1, 2, 3)] == [Effect.DENY] * 3
 
 
 def test_who_ends_a_process_has_no_decision_and_all_others_have_theirs(pool, sabotaged):
@@ -121,10 +199,11 @@ def test_what_was_remembered_is_still_there_when_a_process_ends(pool, sabotaged)
 
 
 def test_who_never_comes_to_an_end_is_ended(pool, sabotaged, monkeypatch):
-    monkeypatch.setattr(pools, "PATIENCE", 0.2)
-    monkeypatch.setattr(pools, "GRACE", 0.2)
+    monkeypatch.setattr(pools, "PATIENCE", 0.1)
+    monkeypatch.setattr(pools, "GRACE", 0.1)
     sabotaged("path == '/bad' and time.sleep(60)")
-    made = outcomes(pool("pass"), [asked(1, write(path="/bad")), asked(2)])
+    mine = pool("pass", **{"pass": {"limits.clock": "10"}})
+    made = outcomes(mine, [asked(1, write(path="/bad")), asked(2)])
     assert "gave no answer" in made[1].fault
     assert made[2].fault == ""
 
@@ -138,21 +217,59 @@ def test_after_many_deaths_in_a_row_nobody_is_asked_any_more(pool, sabotaged, mo
     assert "not asked" in made[49].fault
 
 
+class Babbling:
+    """A process that says one thing, whatever it is asked."""
+
+    unsent, silent, report = False, 0.0, {"isolation": "none"}
+
+    def __init__(self, said):
+        self._said = said
+        self._ours, self._theirs = os.pipe()
+        os.write(self._theirs, b"!")
+
+    def fileno(self):
+        return self._ours
+
+    def wake(self):
+        pass
+
+    def send(self, data):
+        pass
+
+    def heard(self):
+        yield self._said
+
+    def end(self):
+        os.close(self._ours)
+        os.close(self._theirs)
+        return "was killed"
+
+
 @pytest.mark.parametrize(
-    "said",
+    ("question", "said"),
     [
-        "[[[0, [{'policy': 'pass', 'effect': 9}]]], []]",
-        "[[[5, []]], []]",
-        "[[[0, []], [1, []]], []]",
-        "[[[0, []]], [[0, 'p', 's', 'k', 'text', 1]]]",
-        "7",
+        (asked(1), [[[0, [{"policy": "pass", "effect": 9}]]], []]),
+        (asked(1), [[[5, []]], []]),
+        (asked(1), [[[0, []], [1, []]], []]),
+        (asked(1), [[[0, []]], [[0, "p", "s", "k", "text", 1]]]),
+        (asked(1), [[[0]], []]),  # nothing was expected
+        (asked(1), [[[]], []]),
+        (asked(1), [[7], []]),
+        (asked(1), 7),
+        (Line(1, b"{broken"), [[[0, None, [[]]]], []]),  # decided, and no event
+        (line(1), [[[0, None, [[], []]]], []]),  # by plans that there are not
+        (line(1), [[[0, [], None]], []]),
+        (line(1), [[[0, ["Stop", None, 0, 0, [[[1, False, 0, 0]]]], None]], []]),  # of a policy that there is not
+        (line(1), [[[0, 7]], []]),
     ],
 )
-def test_nonsense_is_no_outcome(pool, sabotaged, said):
-    sabotaged(telling=f"frame(packed({said}))")
-    made = outcomes(pool("pass"), [asked(1)])
+def test_nonsense_is_no_outcome(passing, monkeypatch, question, said):
+    monkeypatch.setattr(pools, "Process", lambda _: Babbling(said))
+    with Pool({"p": passing}, 1) as mine:
+        made = outcomes(mine, [question])
     assert "protocol" in made[1].fault
-    assert made[1].decision.effect is Effect.DENY
+    if not isinstance(question, Line):
+        assert made[1].decision.effect is Effect.DENY
 
 
 def test_a_process_says_no_more_than_it_may(pool, sabotaged):
@@ -184,13 +301,11 @@ def test_processes_are_jailed_and_know_nothing_of_ours(pool, monkeypatch):
 
 
 @pytest.mark.skipif(not LINUX, reason="the filter is written for x86-64 Linux")
-@pytest.mark.parametrize(
-    "attempt", ["open('/etc/passwd')", "os.stat('/etc')", "os.listdir('/')", "os.readlink('/bin')"]
-)
-def test_a_process_that_decides_again_opens_and_follows_nothing(pool, sabotaged, attempt):
-    sabotaged(f"{attempt}")
-    fault = outcomes(pool("pass"), [asked(1)])[1].fault
-    assert "PermissionError" in fault
+def test_a_process_that_decides_again_opens_and_follows_nothing(pool, sabotaged):
+    sabotaged("eval(path)")
+    attempts = ("open('/etc/passwd')", "os.stat('/etc')", "os.listdir('/')", "os.readlink('/bin')")
+    made = outcomes(pool("pass"), [asked(key, write(path)) for key, path in enumerate(attempts)])
+    assert [outcome.fault.partition(": ")[2].partition(":")[0] for outcome in made.values()] == ["PermissionError"] * 4
 
 
 def test_paths_are_looked_at_in_there_too(pool, tmp_path):

@@ -81,6 +81,23 @@ def test_days_without_a_decision_are_days_too(kept_records):
     assert 5 <= len(found) <= 7
 
 
+def test_the_days_of_a_time_within_an_hour_are_what_was_counted_since(kept_records):
+    bodies = [kept_records.decision("Bash", "deny" if place % 2 else "pass") for place in range(6)]
+    begin = kept_records.now - 50 * HOUR
+    begin -= begin % HOUR
+    for place, body in enumerate(bodies[:4]):
+        body["time"] = begin + place * HOUR // 2
+    kept_records.keep(bodies)
+    for since in (begin, begin + 1, begin + HOUR // 2 + 1, begin + HOUR, begin + 2 * HOUR - 1, begin + 3 * HOUR):
+        found = counting.counted(since)
+        assert sum(day["decisions"] for day in found["days"]) == sum(found["effects"].values()), since
+        assert sum(day["denied"] for day in found["days"]) == found["effects"]["deny"], since
+
+
+def test_reasons_are_the_same_with_and_without_conditions(recorded):
+    assert counting.counted(policy="guard")["reasons"] == counting.counted()["reasons"]
+
+
 def test_since_counts_from_then_on(recorded):
     assert sum(counting.counted(recorded.now + HOUR)["effects"].values()) == 0
     assert sum(counting.counted(recorded.now - HOUR)["effects"].values()) > 0

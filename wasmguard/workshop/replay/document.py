@@ -14,8 +14,8 @@ empty for nobody), `first` and `last` (Unix milliseconds), then
 `effects`       {"pass -> deny": count, …} of all that was compared
 `groups`        [{policy, what, tool, count, counts, altered, examples}], most frequent first; `altered` of them were
                 recorded as redacted or cut
-`costs`         [{policy, before, after}], each {asked, faults, fuel, fuel_total, microseconds} or null; `fuel` and
-                `microseconds` are medians, within 1.6 %
+`costs`         [{policy, before, after}], each {asked, faults, fuel, fuel_exact, fuel_total, microseconds} or null;
+                `fuel` and `microseconds` are medians, exact or within 1.6 %, as `fuel_exact` says of the former
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def _cost(spent: Spent | None) -> dict[str, Any] | None:
         "asked": spent.asked,
         "faults": spent.faults,
         "fuel": spent.fuel.median,
+        "fuel_exact": spent.fuel.exact,
         "fuel_total": spent.fuel.total,
         "microseconds": None if took is None else took / 1000,
     }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wasmguard.workshop.replay.sources import Source
 
-FORMAT = 1
+FORMAT = 2
 OFTEN = 1.0  # seconds between two writings
 STAY = 7 * 86_400  # seconds
 MOST = 8  # files

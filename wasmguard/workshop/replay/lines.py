@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 from wasmguard.agents import claude
 from wasmguard.errors import EventError
 from wasmguard.workshop.replay.past import NO_EVENT, NO_LINE, Past
-from wasmguard.workshop.replay.transcript import Met, Transcript, moment
+from wasmguard.workshop.replay.transcript import Met, Transcript
+from wasmguard.workshop.rerun.payload import dated, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wasmguard.event import Event
-
 NAME = "hook_event_name"
-TIMES = ("time", "timestamp")
-"""Fields that may say when it happened; the agent's own payloads do not."""
+KINDS = b'"kind"', b'"type"'
+"""What every other kind of line has somewhere."""
+ESCAPES = b"\\u00", b"\0"
+"""With what their names may be written otherwise: a letter as an escape, or a text in another encoding."""
 
 
 class Lines:
@@ -35,7 +36,7 @@ class Lines:
         """What *line* tells."""
         if self._payloads:
             try:
-                return (Past(where, dated(claude.parse(line))),)
+                return (Past(where, event_of(line)),)
             except EventError:
                 pass
         try:
@@ -65,6 +66,19 @@ class Lines:
             yield Past(where, why=NO_LINE)
 
 
+def is_payload(line: bytes) -> bool:
+    """Whether *line* can be nothing but the input of a hook, or malformed: one thing that happened, whatever was on the
+    lines before it."""
+    first, second = KINDS
+    escape, wide = ESCAPES
+    return not (first in line or second in line or escape in line or wide in line or line.isspace())
+
+
+def payload_of(line: bytes, where: str) -> Past:
+    """What a line tells that `is_payload`."""
+    return next(iter(Lines(Met()).pasts(line, where)), Past(where, why=NO_LINE))
+
+
 def from_fields(fields: dict[str, Any], where: str) -> Past:
     """The event of these *fields*."""
     try:
@@ -73,16 +87,8 @@ def from_fields(fields: dict[str, Any], where: str) -> Past:
         return Past(where, why=NO_EVENT)
 
 
-def dated(event: Event) -> Event:
-    """*event* with the time that its fields say it happened at."""
-    for name in TIMES:
-        if name in event.fields and (time := moment(event.fields[name])):
-            return event.replaced(time=time)
-    return event
-
-
 def _strictly(line: bytes, where: str) -> Past:
     try:
-        return Past(where, dated(claude.parse(line)))
+        return Past(where, event_of(line))
     except EventError:
         return Past(where, why=NO_EVENT)

@@ -36,3 +36,5 @@ class Past(NamedTuple):
     """How the event differs from what was judged then: `REDACTED`, `CUT`, or not at all."""
     place: int = 0
     """Where its source goes on behind it: see `stored`."""
+    line: bytes = b""
+    """The line that tells of it, if nobody has read that yet (`lines.is_payload`): then nothing else is known."""

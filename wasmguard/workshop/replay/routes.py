@@ -31,6 +31,11 @@ class Routes:
         """The names of those that are asked about *event*, in the owner's order."""
         return self._route(event)[0]
 
+    def by_name(self, name: str, tool: str | None) -> tuple[str, ...]:
+        """The names of those that are asked about such an event, as `asked`."""
+        found = self._known.get((name, tool))
+        return (self._found((name, tool)) if found is None else found)[0]
+
     def remembers(self, event: Event) -> bool:
         """Whether one of those may remember something of it."""
         return self._route(event)[1]
@@ -38,9 +43,11 @@ class Routes:
     def _route(self, event: Event) -> tuple[tuple[str, ...], bool]:
         route = (event.name, event.tool)
         found = self._known.get(route)
-        if found is None:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            names = tuple(policy.name for policy in self._policies if policy.judges(*route))
-            found = self._known[route] = names, not self._remembering.isdisjoint(names)
+        return self._found(route) if found is None else found
+
+    def _found(self, route: tuple[str, str | None]) -> tuple[tuple[str, ...], bool]:
+        if len(self._known) >= MOST:
+            self._known.clear()
+        names = tuple(policy.name for policy in self._policies if policy.judges(*route))
+        found = self._known[route] = names, not self._remembering.isdisjoint(names)
         return found

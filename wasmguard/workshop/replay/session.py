@@ -7,11 +7,14 @@
 3. What policies remember begins with nothing. A run that goes on lets them decide again what they may remember of, and
    counts nothing of it twice.
 4. What no policy of a side is asked about passes there, as before an agent, and nobody is asked.
-5. Ctrl-C ends the reading; what was asked by then is counted. A second one ends at once.
+5. Lines of JSON are read by those who decide, all sides at once, while no policy remembers anything; of what nobody
+   would decide otherwise they tell no more than what is counted.
+6. Ctrl-C ends the reading; what was asked by then is counted. A second one ends at once.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -19,17 +22,18 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import places
-from wasmguard.decision import settle
+from wasmguard.decision import refused, settle
 from wasmguard.value import Value
 from wasmguard.workshop.replay import plans
 from wasmguard.workshop.replay.document import document
 from wasmguard.workshop.replay.kept import Kept
+from wasmguard.workshop.replay.lines import payload_of
 from wasmguard.workshop.replay.past import DIED
 from wasmguard.workshop.replay.plans import AFTER, BEFORE
 from wasmguard.workshop.replay.routes import Routes
 from wasmguard.workshop.replay.sources import Reading, located
 from wasmguard.workshop.replay.tally import Tally
-from wasmguard.workshop.rerun.asked import Asked
+from wasmguard.workshop.rerun.asked import Asked, Line, LineOutcome, Quiet
 from wasmguard.workshop.rerun.pool import Pool
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
 SHARD = 2_000  # events after which it may be time to write down what was found
 AHEAD = 20_000  # events that may wait for those before them
+GARBAGE = 50_000  # objects until somebody looks for cycles
 NOTHING = settle(())
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -82,7 +87,7 @@ def run(wanted: Wanted, progress: Progress) -> dict[str, Any]:
         if wanted.again:
             kept.forget()
         replay = _Replay(made, wanted, sources, kept, progress)
-        with Pool(made, wanted.jobs) as pool, _stopped_by_signals(replay):
+        with Pool(made, wanted.jobs) as pool, _stopped_by_signals(replay), _little_garbage():
             replay.through(pool)
         kept.clean()
     named = {AFTER: _named(sides[AFTER], wanted), BEFORE: _named(sides.get(BEFORE), wanted)}
@@ -99,6 +104,7 @@ class _Replay:
         self.tally = Tally()
         self._kept, self._progress = kept, progress
         self._routes = {name: Routes(plan) for name, plan in made.items()}
+        self._policies = {name: tuple(policy.name for policy in plan.policies) for name, plan in made.items()}
         self._stateful = any(routes.stateful for routes in self._routes.values())
         self._head = self._skip = 0  # the number of the event that is counted next; those before it were counted
         self._seq = 0  # of the last record that was counted
@@ -110,8 +116,8 @@ class _Replay:
             self._seq, self._since, self._until = place["seq"], place["since"], place["until"]
         behind = self._seq if not self._stateful and not any(source.path for source in sources) else 0
         self._first = self._skip if behind else 0
-        self._reading = Reading(sources, self._since, behind, self._until)
-        self._waiting: dict[int, list[Any]] = {}
+        self._reading = Reading(sources, self._since, behind, self._until, unread=not self._stateful)
+        self._waiting: dict[int, list[Any] | Quiet] = {}
 
     def told(self) -> dict[str, Any]:
         """What the document says about the run itself."""
@@ -125,10 +131,13 @@ class _Replay:
                 for outcome in pool.outcomes(self._asked(pasts)):
                     number, side = divmod(outcome.key, 2)
                     entry = self._waiting.get(number)
-                    if entry is not None:  # else it was counted before the run was interrupted
+                    if isinstance(outcome, LineOutcome):
+                        self._read(number, outcome)
+                    elif isinstance(entry, list):  # else it was counted before the run was interrupted
                         entry[1 + side] = outcome.decision
                         if outcome.fault:
                             entry[0] = entry[0]._replace(why=DIED)
+                    if number == self._head:
                         self._count()
                 self._count()
         except Exception:
@@ -139,7 +148,30 @@ class _Replay:
         else:
             self._kept.forget()
 
-    def _asked(self, pasts: Iterator[Past]) -> Iterator[Asked]:
+    def _read(self, number: int, outcome: LineOutcome) -> None:
+        """Somebody has read and decided the line of this *number*."""
+        if outcome.quiet is not None:
+            self._waiting[number] = outcome.quiet
+            return
+        entry: Any = self._waiting[number]
+        past: Past = entry[0]
+        event, decisions = outcome.event, outcome.decisions
+        if event is None:
+            past = payload_of(past.line, past.where)
+            event = past.event
+            if event is not None:
+                past = past._replace(why=DIED)
+                decisions = (refused(outcome.fault or DIED),) * len(self._policies)
+        else:
+            past = past._replace(event=event, line=b"")
+        if event is None:
+            self._waiting[number] = [past, NOTHING, NOTHING, ()]
+            return
+        made = dict(zip(self._policies, decisions, strict=True))
+        asked = self._routes[AFTER].asked(event)
+        self._waiting[number] = [past, made.get(BEFORE, NOTHING), made[AFTER], asked]
+
+    def _asked(self, pasts: Iterator[Past]) -> Iterator[Asked | Line]:
         """What the pool is asked, one event after the other."""
         for number, past in enumerate(pasts, self._first):
             if self.stop:
@@ -147,7 +179,11 @@ class _Replay:
             if number < self._skip:
                 yield from self._remembered(number, past)
                 continue
-            entry = self._waiting[number] = [past, past.before, None, ()]
+            entry: list[Any] = [past, past.before, None, ()]
+            self._waiting[number] = entry
+            if past.line:
+                yield Line(number * 2 + 1, past.line)
+                continue
             event = past.event
             if event is None:
                 entry[1] = entry[2] = NOTHING
@@ -182,16 +218,20 @@ class _Replay:
         """Count what is decided, in order."""
         waiting, tally = self._waiting, self.tally
         while (entry := waiting.get(self._head)) is not None:
-            past, before, after, asked = entry
-            if before is None or after is None:
-                return
-            if past.event is None:
-                tally.undone(past)
+            if isinstance(entry, Quiet):
+                asked = self._routes[AFTER].by_name(entry.name, entry.tool)
+                tally.quiet(entry, asked, self._policies)
             else:
-                tally.done(past, past.event, before, after, asked)
+                past, before, after, asked = entry
+                if before is None or after is None:
+                    return
+                if past.event is None:
+                    tally.undone(past)
+                else:
+                    tally.done(past, past.event, before, after, asked)
+                self._seq = past.place or self._seq
             del waiting[self._head]
             self._head += 1
-            self._seq = past.place or self._seq
             if self._head % SHARD == 0:
                 self._write()
                 self._progress.share(self._reading.share, self._head)
@@ -199,6 +239,17 @@ class _Replay:
     def _write(self, *, now: bool = False) -> None:
         place = {"number": self._head, "seq": self._seq, "since": self._since, "until": self._reading.until}
         self._kept.write(place, self.tally, now=now)
+
+
+@contextmanager
+def _little_garbage() -> Iterator[None]:
+    """Look for cycles rarely: there are none, and to look takes a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(GARBAGE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -13,12 +13,12 @@ import os
 from typing import TYPE_CHECKING
 
 from wasmguard import places
-from wasmguard.errors import UsageError
+from wasmguard.errors import UsageError, why_of
 from wasmguard.limits import HARD_MAX, MIB
 from wasmguard.text import one_line
 from wasmguard.value import Value
 from wasmguard.workshop.replay import parquet
-from wasmguard.workshop.replay.lines import Lines
+from wasmguard.workshop.replay.lines import Lines, is_payload
 from wasmguard.workshop.replay.past import NO_LINE, Past
 from wasmguard.workshop.replay.transcript import Met
 
@@ -76,10 +76,20 @@ def transcripts() -> str:
 class Reading:
     """All files of a run, as they are read."""
 
-    def __init__(self, sources: Sequence[Source], since: int | None, behind: int = 0, until: int | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        since: int | None,
+        behind: int = 0,
+        until: int | None = None,
+        *,
+        unread: bool = False,
+    ) -> None:
         """Only what happened since *since* (Unix milliseconds), as far as that is known. Records are read *behind* the
-        one of this number, and up to the one of the number *until*, or the last that there is now."""
+        one of this number, and up to the one of the number *until*, or the last that there is now. With *unread*, lines
+        may be left to be read by somebody else (`Past.line`)."""
         self._sources, self._since, self._behind = sources, since, behind
+        self._unread = unread and since is None
         self.until = until
         self._met = Met()
         self._all = sum(source.size for source in sources) or 1
@@ -138,6 +148,8 @@ class Reading:
                     while line and not line.endswith(b"\n"):
                         line = file.readline(MIB)
                     yield Past(where, why=NO_LINE)
+                elif self._unread and is_payload(line):
+                    yield Past(where, line=line)
                 else:
                     yield from lines.pasts(line, where)
 
@@ -188,6 +200,6 @@ def _file(name: str) -> Source:
 
 
 def _unreadable(name: str, error: OSError) -> UsageError:
-    why = (error.strerror or "unknown").lower()
+    why = why_of(error)
     words = f"name `{RECORDS}`, `{TRANSCRIPTS}`, a file or a folder"
     return UsageError(f"`{one_line(name, SHOWN)}`: cannot be read: {why}: {words}")

@@ -1,6 +1,7 @@
 """What a replay has found so far, of bounded size however much there was.
 
-Fuel and times are counted in steps of at most 1.6 %, so that medians need no list of values; sums of fuel are exact.
+Medians need no list of values: each value is counted, and once there are too many different ones, as times soon are,
+they are counted in steps of at most 1.6 %. Sums of fuel are exact.
 A tally can be written down and read again: a run that was interrupted goes on counting where it was.
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wasmguard.event import Event
     from wasmguard.workshop.replay.compare import Change
     from wasmguard.workshop.replay.past import Past
+    from wasmguard.workshop.rerun.asked import Quiet
 
 EXAMPLES = 3  # of each group
 TRIES = 100  # events of a group that may become one: if they are all alike, so are others
@@ -27,37 +29,58 @@ MALFORMED = 5  # places that are named
 GROUPS = 1_000  # kinds of change; tool names come from outside
 REST = "…"
 CALL = "PreToolUse"
-FINE = 6  # bits of a value that count
+FINE = 6  # bits of a value that count, in steps
+DIFFERENT = 4_096  # values that are counted one by one
 
 
 class Steps:
-    """How often a value came, about."""
+    """How often a value came: exactly, or about."""
 
-    def __init__(self, counts: Mapping[int, int] | None = None, total: int = 0) -> None:
-        self.counts = Counter(counts or {})
-        self.total = total
+    def __init__(self, counts: Mapping[int, int] | None = None, total: int = 0, *, exact: bool = True) -> None:
+        self.counts = dict(counts or {})
+        self.total, self.exact = total, exact
 
     def add(self, value: int) -> None:
-        shift = value.bit_length() - FINE - 1
-        self.counts[value >> shift << shift if shift > 0 else value] += 1
         self.total += value
+        if not self.exact:
+            value = _step(value)
+        counts = self.counts
+        counts[value] = counts.get(value, 0) + 1
+        if self.exact and len(counts) > DIFFERENT:
+            self.exact, self.counts = False, {}
+            for each, count in counts.items():
+                self.counts[_step(each)] = self.counts.get(_step(each), 0) + count
 
     @property
     def median(self) -> int | None:
-        """The value in the middle, the lower of two; None if there is none."""
+        """The value in the middle, the lower of two; the middle of its step if it is not `exact`. None if there is
+        none."""
         left = (sum(self.counts.values()) + 1) // 2
         for value in sorted(self.counts):
             left -= self.counts[value]
             if left <= 0:
-                return value
+                return value if self.exact else value + _width(value) // 2
         return None
 
     def data(self) -> dict[str, Any]:
-        return {"counts": {str(value): n for value, n in self.counts.items()}, "total": self.total}
+        counts = {str(value): n for value, n in self.counts.items()}
+        return {"counts": counts, "total": self.total, "exact": self.exact}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
-        return cls({int(value): n for value, n in data["counts"].items()}, data["total"])
+        counts = {int(value): n for value, n in data["counts"].items()}
+        return cls(counts, data["total"], exact=data["exact"])
+
+
+def _step(value: int) -> int:
+    """The lowest value of the step that *value* is in."""
+    shift = value.bit_length() - FINE - 1
+    return value >> shift << shift if shift > 0 else value
+
+
+def _width(value: int) -> int:
+    """How many values the step has that *value* is in."""
+    return 1 << max(value.bit_length() - FINE - 1, 0)
 
 
 class Spent:
@@ -68,12 +91,15 @@ class Spent:
         self.fuel, self.nanoseconds = Steps(), Steps()
 
     def add(self, verdict: Verdict) -> None:
+        self.asked_once(int(verdict.microseconds * 1000), verdict.fuel, faulted=bool(verdict.fault))
+
+    def asked_once(self, nanoseconds: int, fuel: int | None, *, faulted: bool) -> None:
         self.asked += 1
-        self.faults += bool(verdict.fault)
-        if verdict.fuel is not None:
-            self.fuel.add(verdict.fuel)
-        if verdict.microseconds:
-            self.nanoseconds.add(int(verdict.microseconds * 1000))
+        self.faults += faulted
+        if fuel is not None:
+            self.fuel.add(fuel)
+        if nanoseconds:
+            self.nanoseconds.add(nanoseconds)
 
     def data(self) -> dict[str, Any]:
         return {"asked": self.asked, "faults": self.faults} | {
@@ -136,6 +162,22 @@ class Tally:
         change = changed(event, before, after)
         if change is not None:
             self._changed(change, past, event, before, after)
+
+    def quiet(self, quiet: Quiet, asked: Sequence[str], policies: Mapping[str, Sequence[str]]) -> None:
+        """An event about which all sides decided the same; *policies* are those of each side, and *asked* are concerned
+        on the tried one."""
+        self._count(call=quiet.name == CALL, asked=asked)
+        if quiet.time:
+            self._dates(quiet.time)
+        for (side, names), costs in zip(policies.items(), quiet.spent, strict=True):
+            spent = self.spent[side]
+            for place, faulted, fuel, nanoseconds in costs:
+                one = spent.get(names[place])
+                if one is None:
+                    one = spent[names[place]] = Spent()
+                one.asked_once(nanoseconds, fuel, faulted=faulted)
+        self.counts["compared"] += 1
+        self.effects[quiet.effect, quiet.effect] += 1
 
     def _changed(self, change: Change, past: Past, event: Event, before: Decision, after: Decision) -> None:
         self.counts["changed"] += change.counts

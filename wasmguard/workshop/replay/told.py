@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.text import one_line
-from wasmguard.workshop.columns import WIDTH, beside, latency, wrapped
+from wasmguard.workshop.columns import WIDTH, beside, counted, day, latency, percent, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,7 +80,8 @@ def _changes(document: Mapping[str, Any]) -> Iterator[Styled]:
     many = sum(count for count, _ in parts) > 1
     yield "plain", f"  {told} change{'' if many else 's'}, of {document['events']['compared']:,} compared"
     if changes["words"]:
-        yield "plain", f"  {counted(changes['words'], 'other')} for other words only, which is no change"
+        verb = "differs" if changes["words"] == 1 else "differ"
+        yield "plain", f"  {counted(changes['words'], 'other')} {verb} in words only, which is no change"
     for group in groups[:GROUPS]:
         yield from _group(group)
     if len(groups) > GROUPS:
@@ -125,7 +125,7 @@ def _costs(document: Mapping[str, Any]) -> Iterator[Styled]:
     for row in document["costs"]:
         before, after = row["before"] or {}, row["after"] or {}
         asked = (after or before)["asked"]
-        fuel = _delta(*(f"{s['fuel']:,}" if s.get("fuel") is not None else "-" for s in (before, after)))
+        fuel = _delta(_fuel(before), _fuel(after))
         sides = (latency(s["microseconds"]) if s.get("microseconds") is not None else "-" for s in (before, after))
         name = one_line(row["policy"], 22)
         yield "plain", f"  {name:22} {asked:>10,} {fuel:>21} {_delta(*sides):>20}"
@@ -134,6 +134,12 @@ def _costs(document: Mapping[str, Any]) -> Iterator[Styled]:
                 yield "wrong", f"    {counted(side['faults'], 'time')} {when} it had no answer"
     if "recorded" in document["before"]:
         yield "plain", "  Recorded times are those of then: of another process, perhaps another load."
+
+
+def _fuel(side: Mapping[str, Any]) -> str:
+    if side.get("fuel") is None:
+        return "-"
+    return f"{side['fuel']:,}" if side["fuel_exact"] else f"~{side['fuel']:,}"  # about
 
 
 def _undecided(document: Mapping[str, Any]) -> Iterator[Styled]:
@@ -155,26 +161,13 @@ def _verdict(document: Mapping[str, Any]) -> Iterator[Styled]:
     if not document["complete"]:
         text = "interrupted: this is what was done; the same command goes on from here"
         yield from _lines(text, "", "note")
+    elif not document["events"]["compared"]:
+        yield from _lines("nothing was compared: name another source, or leave `--since` out", "", "note")
     elif document["changes"]["total"]:
         yield "note", f"{counted(document['changes']['total'], UNIT)} would be decided otherwise"
     else:
         yield "ok", "nothing would be decided otherwise"
-    text = "what the guard itself denies (self-protection) is no part of a replay: policies are"
-    yield from _lines(text, "", "plain")
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 event`, `12,000 events`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def percent(share: float) -> str:
-    """`12 %`; what is not nothing and not all is not shown as such."""
-    if 0 < share < 0.001:
-        return "<0.1 %"
-    if 0.999 < share < 1:
-        return "99.9 %"
-    return f"{share * 100:.1f} %".replace(".0 %", " %")
+    yield "plain", "what the guard itself denies (self-protection) is no part of a replay"
 
 
 def _side(said: str) -> str:
@@ -186,7 +179,7 @@ def _side(said: str) -> str:
 def _period(first: int | None, last: int | None) -> str:
     if not first or not last:
         return ""
-    days = [datetime.fromtimestamp(time / 1000).date().isoformat() for time in (first, last)]
+    days = [day(time) for time in (first, last)]
     return f" of {days[0]}" if days[0] == days[1] else f", {days[0]} to {days[1]}"
 
 

@@ -11,12 +11,12 @@ Formats: transcripts of Claude Code 2.1.330.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.agents import claude
 from wasmguard.errors import EventError
 from wasmguard.workshop.replay.past import NO_EVENT, Past
+from wasmguard.workshop.rerun.payload import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,18 +101,6 @@ class Transcript:
             base["agent_id"] = agent
         known = {field: value for field, value in base.items() if isinstance(value, str)}
         return {**known, "hook_event_name": name, **about}
-
-
-def moment(said: object) -> int:
-    """A time as Unix milliseconds: a number of them, or a date and time as ISO 8601 has it; 0 for anything else."""
-    if type(said) is int:
-        return max(said, 0)
-    if not isinstance(said, str):
-        return 0
-    try:
-        return max(int(datetime.fromisoformat(said).timestamp() * 1000), 0)
-    except (ValueError, OverflowError, OSError):
-        return 0
 
 
 def _past(fields: dict[str, Any], where: str, time: object) -> Past:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wasmguard.decision import Decision, Verdict
     from wasmguard.plan import Plan
+    from wasmguard.workshop.rerun.asked import Expected
 
 CLOCK, FILES, ANOTHER = "clock", "files", "another"
 
@@ -89,6 +90,15 @@ def difference(recorded: Sequence[Said], decision: Decision, plan: Plan, *, fuel
     if len(after) < len(decision.verdicts) and len(before) == len(recorded):
         return Difference(kind=ANOTHER, policy=OURSELVES, what="verdict", now="deny")
     return None
+
+
+def came_out(expected: Expected, decision: Decision, plan: Plan) -> bool:
+    """Whether *decision* by *plan*, made again, is to the byte what its record has *expected*."""
+    return (
+        _EFFECTS[decision.effect] == expected.effect
+        and same(decision.rewrite, expected.rewrite)
+        and difference(expected.verdicts, decision, plan, fuel=expected.fuel) is None
+    )
 
 
 def _said(verdict: Verdict) -> Said:

@@ -1,8 +1,10 @@
 """What a pool and its processes say to each other: frames of msgpack, each with its length first.
 
 1. Once: the load message, and back the report of a process that has shut itself in.
-2. Then questions in batches, and outcomes in batches, in the order of the questions: `[number, verdicts]`, or
-   `[number, text]` where nobody could decide; with them what the policies remember now.
+2. Then questions in batches, and outcomes in batches, in the order of the questions: `[number, verdicts]`, `[number]`
+   where it came to what was expected, or `[number, text]` where nobody could decide; with them what the policies
+   remember now. Of a line: `[number, counts, None]`, `[number, None, [verdicts, verdicts, …]]`, `[number]` where
+   there is no event in it, or `[number, text]`.
 3. What comes back is a claim of strangers: it is read as data of bounded size, every field has its type, and nothing
    else is believed.
 
@@ -19,11 +21,12 @@ from wasmguard.decision import Decision, Effect, Verdict, settle
 from wasmguard.event import Event
 from wasmguard.guest.codec import packed
 from wasmguard.value import same
+from wasmguard.workshop.rerun.asked import Expected, Quiet, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wasmguard.workshop.rerun.asked import Asked
+    from wasmguard.workshop.rerun.asked import Asked, Line
 
 LENGTH = 8  # bytes of a length, big endian
 LARGEST = 2**30  # bytes of a load message: native code
@@ -76,9 +79,31 @@ def question(number: int, plan: int, asked: Asked) -> bytes:
     about = [event.name, event.agent, event.fields, event.time, event.checked]
     more = [None if states is None else dict(states), list(asked.aside)]
     try:
-        return packed([number, plan, *about, *more])
-    except ValueError:
+        return packed([number, plan, *about, *more, *_expectation(asked.expected)])
+    except ValueError:  # what was expected is not said then: who asked compares
         return packed([number, plan, *about[:2], _as_json(event.fields), *about[3:], *more])
+
+
+def line(number: int, asked: Line) -> bytes:
+    """*asked* for the process."""
+    return packed([number, asked.line])
+
+
+def is_line(said: Sequence[Any]) -> bool:
+    """Whether that was asked by `line`."""
+    return len(said) == 2
+
+
+def _expectation(expected: Expected | None) -> list[Any]:
+    return [] if expected is None else [[expected.verdicts, expected.effect, expected.rewrite, expected.fuel]]
+
+
+def expected(said: Sequence[Any]) -> Expected | None:
+    """What is expected of the decision about a question."""
+    if len(said) < 10:
+        return None
+    verdicts, effect, rewrite, fuel = said[9]
+    return Expected(verdicts=verdicts, effect=effect, rewrite=rewrite, fuel=fuel)
 
 
 def _as_json(fields: Mapping[str, Any]) -> str:
@@ -98,7 +123,59 @@ def asked_about(said: Sequence[Any]) -> Event:
 
 def outcome(number: int, decision: Decision) -> list[Any]:
     """What a process says about a question."""
-    return [number, [_told(verdict) for verdict in decision.verdicts]]
+    return [number, told(decision)]
+
+
+def told(decision: Decision) -> list[dict[str, Any]]:
+    """The verdicts of *decision*."""
+    return [_told(verdict) for verdict in decision.verdicts]
+
+
+def quietly(event: Event, decisions: Sequence[Decision], places: Sequence[Mapping[str, int]]) -> list[Any] | None:
+    """What a process says about an event if nothing but counts is worth telling, see `Quiet`: *decisions* by plans
+    whose policies have these *places*. None if there is more to tell."""
+    effect, reason = decisions[0].effect, None
+    if len(decisions) == 1 and effect is not Effect.PASS:  # on the other side is nobody
+        return None
+    spent = []
+    for made, place in zip(decisions, places, strict=True):
+        if made.effect is not effect or made.rewrite is not None or made.output is not None:
+            return None
+        if effect is not Effect.PASS:
+            if reason is not None and made.reason != reason:
+                return None
+            reason = made.reason
+        costs: list[Any] = []
+        for verdict in made.verdicts:
+            if verdict.policy not in place:
+                return None
+            nanoseconds = int(verdict.microseconds * 1000)
+            costs.append((place[verdict.policy], bool(verdict.fault), verdict.fuel, nanoseconds))
+        spent.append(costs)
+    return [event.name, event.tool, event.time, int(effect), spent]
+
+
+def quiet(said: Sequence[Any], places: Sequence[int]) -> Quiet:
+    """What a process claims in the words of `quietly`; each plan has so many *places*.
+
+    Raises:
+        Exception: if it is none, as far as types go.
+    """
+    name, tool, time, effect, spent = said
+    if not (type(name) is str and (tool is None or type(tool) is str) and type(time) is int and time >= 0):
+        raise ValueError("no event")
+    made = [_spent(costs, most) for costs, most in zip(spent, places, strict=True)]
+    return Quiet(name, tool, time, _EFFECTS[effect], tuple(made))
+
+
+def _spent(costs: Sequence[Any], most: int) -> tuple[Spent, ...]:
+    made = tuple([Spent(*cost) for cost in costs])
+    for policy, faulted, fuel, nanoseconds in made:
+        if not (type(policy) is int and 0 <= policy < most and type(faulted) is bool):
+            raise ValueError("no policy")
+        if not (type(nanoseconds) is int and nanoseconds >= 0 and (fuel is None or (type(fuel) is int and fuel >= 0))):
+            raise ValueError("no cost")
+    return made
 
 
 def decision(event: Event, said: Sequence[dict[str, Any]]) -> Decision:

@@ -16,18 +16,18 @@ from __future__ import annotations
 import selectors
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from wasmguard import plan as plans
-from wasmguard.decision import refused
-from wasmguard.errors import HostError
+from wasmguard.decision import refused, settle
+from wasmguard.errors import EventError, HostError
 from wasmguard.guest.codec import packed
 from wasmguard.limits import ROUNDS
 from wasmguard.sandbox.isolation import wants_portable
 from wasmguard.state.scope import key_of
 from wasmguard.text import one_line
-from wasmguard.workshop.rerun import forms
-from wasmguard.workshop.rerun.asked import Outcome
+from wasmguard.workshop.rerun import forms, payload
+from wasmguard.workshop.rerun.asked import Line, LineOutcome, Outcome
 from wasmguard.workshop.rerun.memory import Memory
 from wasmguard.workshop.rerun.process import Process
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     from wasmguard.plan import Plan
     from wasmguard.workshop.rerun.asked import Asked
+
+    Question = Asked | Line
+    Result = Outcome | LineOutcome
 
 BATCH, BYTES = 64, 2**18  # questions in a batch, and bytes from which it takes no more
 SOME = 16  # questions that are taken at once
@@ -46,6 +49,7 @@ PATIENCE = 10.0  # seconds for one event, on top of what the clocks of its polic
 GRACE = 1.0  # seconds to say something after everything stood still, this process as well
 DEATHS = 10
 
+_SAME = settle(())
 _WIDTH = ("agent", "session", "project", "owner")  # scopes, from the narrowest
 
 
@@ -64,12 +68,19 @@ class Pool:
         self._codes = _codes(made)
         self._memories = [Memory() for _ in made]
         self._shares = _shared(made)
-        clocks = max((sum(policy.limits["clock"] for policy in plan.policies) for plan in made), default=0)
+        self._places = [len(plan.policies) for plan in made]
+        clocks = sum(policy.limits["clock"] for plan in made for policy in plan.policies)  # all decide about a line
         self._patience = PATIENCE + ROUNDS * clocks / 1000
         self._deaths, self._how = 0, ""
         self._workers = [_Worker(number) for number in range(1 if self._shares == "owner" else max(1, jobs))]
 
-    def outcomes(self, asked: Iterable[Asked]) -> Iterator[Outcome]:
+    @overload
+    def outcomes(self, asked: Iterable[Asked]) -> Iterator[Outcome]: ...
+
+    @overload
+    def outcomes(self, asked: Iterable[Question]) -> Iterator[Result]: ...
+
+    def outcomes(self, asked: Iterable[Question]) -> Iterator[Result]:
         """What became of each of *asked*, in any order; events of one session are decided in the order in which they
         are asked. No more than a bounded number of them is taken ahead.
 
@@ -114,15 +125,17 @@ class Pool:
         waiting = [len(worker.queue) for worker in self._workers]
         return min(waiting) < BATCH and sum(waiting) < QUEUED * len(waiting)
 
-    def _enqueue(self, one: Asked) -> None:
-        if one.states is None and self._shares:
+    def _enqueue(self, one: Question) -> None:
+        if isinstance(one, Line):
+            worker = min(self._workers, key=_waiting)
+        elif one.states is None and self._shares:
             key = key_of(self._shares, one.event, {})
             worker = self._workers[hash((one.plan, key)) % len(self._workers)]
         else:
-            worker = min(self._workers, key=lambda worker: len(worker.queue))
+            worker = min(self._workers, key=_waiting)
         worker.queue.append(one)
 
-    def _sent(self, worker: _Worker) -> Iterator[Outcome]:
+    def _sent(self, worker: _Worker) -> Iterator[Result]:
         """Give *worker* its next batches; the outcomes of what cannot be asked."""
         if self._deaths >= DEATHS:
             while worker.queue:
@@ -136,7 +149,7 @@ class Pool:
             except ValueError as error:
                 yield self._refused(worker.queue.popleft(), f"it cannot be asked: {one_line(str(error), 200)}")
 
-    def _heard(self) -> Iterator[Outcome]:
+    def _heard(self) -> Iterator[Result]:
         """Wait until somebody says something, or is silent for too long; the outcomes of that."""
         asked = [worker for worker in self._workers if worker.process and worker.flying]
         if not asked:
@@ -163,7 +176,7 @@ class Pool:
             return 0.0
         return (self._patience if worker.process.report else READY) - worker.process.silent
 
-    def _told(self, worker: _Worker) -> Iterator[Outcome]:
+    def _told(self, worker: _Worker) -> Iterator[Result]:
         """What *worker* said."""
         process = worker.process
         if process is None:
@@ -179,16 +192,11 @@ class Pool:
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             yield from self._buried(worker, "broke the protocol")
 
-    def _outcomes(self, worker: _Worker, said: Any) -> list[Outcome]:
+    def _outcomes(self, worker: _Worker, said: Any) -> list[Result]:
         """The outcomes that *said* claims. Raises ValueError or its like if an honest process would not say that."""
         outcomes, changes = said
         rows = [(self._memories[plan], _row(row)) for plan, *row in changes]
-        made = [
-            self._refused(one, one_line(verdicts, 500))
-            if type(verdicts) is str
-            else Outcome(key=one.key, decision=forms.decision(one.event, verdicts))
-            for one, verdicts in worker.answered(outcomes)
-        ]
+        made = [self._outcome(one, *answer) for one, answer in worker.answered(outcomes)]
         for memory, row in rows:
             memory.learn([row])
         worker.forget(len(made))
@@ -196,7 +204,33 @@ class Pool:
             self._deaths = 0
         return made
 
-    def _buried(self, worker: _Worker, why: str) -> list[Outcome]:
+    def _outcome(self, one: Question, *said: Any) -> Result:
+        """What a process claims about *one* question."""
+        if len(said) == 1 and type(said[0]) is str:
+            return self._refused(one, one_line(said[0], 500))
+        if isinstance(one, Line):
+            return self._of_line(one, *said)
+        if not said and one.expected is not None:
+            return Outcome(key=one.key, decision=_SAME, same=True)
+        (verdicts,) = said
+        return Outcome(key=one.key, decision=forms.decision(one.event, verdicts))
+
+    def _of_line(self, one: Line, *said: Any) -> LineOutcome:
+        if not said:
+            return LineOutcome(one.key)
+        counts, decisions = said
+        if decisions is None:
+            return LineOutcome(one.key, forms.quiet(counts, self._places))
+        try:
+            event = payload.event_of(one.line)
+        except EventError as error:
+            raise ValueError("it was decided, and is no event") from error
+        made = [forms.decision(event, verdicts) for verdicts in decisions]
+        if len(made) != len(self._places):
+            raise ValueError("decisions by other plans")
+        return LineOutcome(one.key, None, event, tuple(made))
+
+    def _buried(self, worker: _Worker, why: str) -> list[Result]:
         """End the process of *worker*; whoever was its end has no decision."""
         ready = bool(worker.process and worker.process.report)
         how = worker.end()
@@ -215,7 +249,9 @@ class Pool:
         worker.alone = max(0, worker.alone - 1)
         return [self._refused(suspect, self._how)]
 
-    def _refused(self, one: Asked, why: str) -> Outcome:
+    def _refused(self, one: Question, why: str) -> Result:
+        if isinstance(one, Line):
+            return LineOutcome(one.key, fault=why)
         return Outcome(key=one.key, decision=refused(why), fault=why)
 
     def _load(self) -> bytes:
@@ -229,11 +265,11 @@ class _Worker:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.queue: deque[Asked] = deque()
+        self.queue: deque[Question] = deque()
         self.process: Process | None = None
         self.alone = 0
         """How many questions are to be asked one by one, because a process ended at one of them."""
-        self._asked: deque[tuple[int, Asked]] = deque()
+        self._asked: deque[tuple[int, Question]] = deque()
         self._batches: deque[int] = deque()  # how many of each are without an answer
         self._count = 0
 
@@ -251,7 +287,7 @@ class _Worker:
         return len(self._batches) < (1 if self.alone else AHEAD)
 
     @property
-    def suspect(self) -> Asked | None:
+    def suspect(self) -> Question | None:
         """The only question that was asked, if it was asked alone on purpose."""
         return self._asked[0][1] if self.alone and len(self._asked) == 1 else None
 
@@ -270,7 +306,10 @@ class _Worker:
         while self.queue and len(parts) < most and size < BYTES:
             one = self.queue[0]
             try:
-                part = forms.question(self._count, plans_by_name[one.plan], one)
+                if isinstance(one, Line):
+                    part = forms.line(self._count, one)
+                else:
+                    part = forms.question(self._count, plans_by_name[one.plan], one)
             except ValueError:
                 if parts:
                     break
@@ -287,7 +326,7 @@ class _Worker:
                 process.wake()
             process.send(forms.frame(forms.batch(parts)))
 
-    def answered(self, outcomes: Sequence[Sequence[Any]]) -> Iterator[tuple[Asked, Any]]:
+    def answered(self, outcomes: Sequence[Sequence[Any]]) -> Iterator[tuple[Question, list[Any]]]:
         """The oldest questions, each with what *outcomes* say about it: they are answered in their order.
 
         Raises:
@@ -295,10 +334,10 @@ class _Worker:
         """
         if len(outcomes) > len(self._asked):
             raise ValueError("more answers than questions")
-        for (number, one), (other, verdicts) in zip(self._asked, outcomes, strict=False):
+        for (number, one), (other, *answer) in zip(self._asked, outcomes, strict=False):
             if number != other:
                 raise ValueError("an answer to another question")
-            yield one, verdicts
+            yield one, answer
 
     def forget(self, count: int) -> None:
         """So many of the oldest questions have their answers."""
@@ -325,6 +364,10 @@ class _Worker:
         """End its process, and say how it ended."""
         process, self.process = self.process, None
         return process.end() if process else ""
+
+
+def _waiting(worker: _Worker) -> int:
+    return len(worker.queue)
 
 
 def _codes(made: Iterable[Plan]) -> dict[str, bytes]:

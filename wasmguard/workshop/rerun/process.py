@@ -15,7 +15,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from wasmguard.errors import HostError
+from wasmguard.errors import HostError, why_of
 from wasmguard.guest.codec import unpacked
 from wasmguard.workshop.rerun import forms
 
@@ -48,7 +48,7 @@ class Process:
             self._process = _spawned(theirs)
         except OSError as error:
             self._channel.close()
-            why = (error.strerror or "unknown").lower()
+            why = why_of(error)
             raise HostError(f"cannot start a process to decide in: {why}: free memory and processes") from None
         finally:
             theirs.close()

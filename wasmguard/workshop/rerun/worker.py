@@ -22,7 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wasmguard import matcher, plan, recall  # noqa: F401  # as above
-from wasmguard.errors import HostError
+from wasmguard.errors import EventError, HostError
 from wasmguard.guest import opa  # noqa: F401  # as above
 from wasmguard.guest.codec import packed, unpacked
 from wasmguard.limits import MIB
@@ -30,12 +30,16 @@ from wasmguard.sandbox import call, failure, inert, jail  # noqa: F401  # as abo
 from wasmguard.sandbox.engine import GUARD
 from wasmguard.state import scope  # noqa: F401  # as above
 from wasmguard.text import one_line
-from wasmguard.workshop.rerun import forms
+from wasmguard.workshop.rerun import forms, payload
+from wasmguard.workshop.rerun.compared import came_out
 from wasmguard.workshop.rerun.deciding import Deciding
 from wasmguard.workshop.rerun.held import Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wasmguard.decision import Decision
+    from wasmguard.workshop.rerun.asked import Expected
 
 HEADROOM = 512 * MIB  # bytes of address space for the interpreter and for batches
 EACH = 16  # times an event: as received, read, converted, in the guest, in outcomes
@@ -111,8 +115,11 @@ def _decide(channel: socket, deciding: Sequence[Deciding], batch: Sequence[Seque
     done: list[Any] = []
     until = monotonic() + FLUSH
     for said in batch:
-        one = deciding[said[1]]
-        done.append((_outcome(one, said), said[1], one.memory.changes()))
+        if forms.is_line(said):
+            done.append((_about(deciding, said), 0, ()))
+        else:
+            one = deciding[said[1]]
+            done.append((_outcome(one, said), said[1], one.memory.changes()))
         if monotonic() > until:
             _tell(channel, done)
             done, until = [], monotonic() + FLUSH
@@ -125,9 +132,38 @@ def _outcome(deciding: Deciding, said: Sequence[Any]) -> list[Any]:
     try:
         states, aside = said[7], said[8]
         made = deciding.decision(forms.asked_about(said), states, frozenset(aside))
+        expected = forms.expected(said)
+        if expected is not None and _came_out(expected, made, deciding.plan):
+            return [said[0]]
         return forms.outcome(said[0], made)
     except Exception as error:  # noqa: BLE001  # a bug of ours must not pass for a verdict
-        return [said[0], f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it"]
+        return [said[0], _bug(error)]
+
+
+def _came_out(expected: Expected, made: Decision, of: plan.Plan) -> bool:
+    try:
+        return came_out(expected, made, of)
+    except (KeyError, TypeError, AttributeError):  # no record of a decision: who asked finds out, and says so
+        return False
+
+
+def _about(deciding: Sequence[Deciding], said: Sequence[Any]) -> list[Any]:
+    """What came of one line: counts, the verdicts by each plan, or nothing for no event."""
+    number, line = said
+    try:
+        event = payload.event_of(line)
+    except EventError:
+        return [number]
+    try:
+        made = [one.decision(event, None) for one in deciding]
+        told = forms.quietly(event, made, [one.places for one in deciding])
+        return [number, told, None] if told is not None else [number, None, [forms.told(each) for each in made]]
+    except Exception as error:  # noqa: BLE001  # as above
+        return [number, _bug(error)]
+
+
+def _bug(error: Exception) -> str:
+    return f"internal error: {type(error).__name__}: {one_line(str(error), 200)}: please report it"
 
 
 def _tell(channel: socket, done: list[Any]) -> None:

@@ -11,20 +11,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from time import time_ns
 from typing import TYPE_CHECKING
 
 from wasmguard.event import AFTER
 from wasmguard.records.counting import ERROR, FAULTED, HOUR, REWROTE, STEPS, bucket, pattern
-from wasmguard.workshop.explain_words import because
-from wasmguard.workshop.stats.grouped import QUARTER, grouped
+from wasmguard.records.grouped import QUARTER, grouped
+from wasmguard.workshop.columns import day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from wasmguard.workshop.stats.grouped import Group, Grouped
+    from wasmguard.records.grouped import Group, Grouped
 
     Counts = Mapping[str, Mapping[str, int]]
 
@@ -58,7 +57,7 @@ def counted(
     if asked:
         return head | _of_lines(since, asked)
     counts = query.counts(first, until)
-    return head | _of_counts(counts) | {"days": _days(first, until)}
+    return head | _of_counts(counts) | {"days": _days(first, until, counts.get("effect", {}))}
 
 
 def quantile(buckets: Mapping[str, int], share: float) -> float | None:
@@ -164,15 +163,10 @@ def _is(group: Group, flag: int) -> bool:
 def _days_of(found: Grouped) -> list[dict[str, Any]]:
     all_of_it, denied = Counter[str](), Counter[str]()
     for (quarter, was_denied), n in found.quarters.items():
-        day = _date(quarter * QUARTER)
-        all_of_it[day] += n
-        denied[day] += n * was_denied
-    return [{"day": day, "decisions": all_of_it[day], "denied": denied[day]} for day in sorted(all_of_it)][-DAYS:]
-
-
-def _date(ms: int) -> str:
-    """The local day."""
-    return datetime.fromtimestamp(ms / 1000).astimezone().date().isoformat()
+        date = day(quarter * QUARTER)
+        all_of_it[date] += n
+        denied[date] += n * was_denied
+    return [{"day": each, "decisions": all_of_it[each], "denied": denied[each]} for each in sorted(all_of_it)][-DAYS:]
 
 
 def _tool(name: str, *, done: int, errors: int, **numbers: int) -> dict[str, Any]:
@@ -189,11 +183,9 @@ def _reasons_of(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         wanted = {**asked, "effect": effect, "kind": "decision"}
         newest = query.lines(newest=READ, **wanted)
         for record in query.records(**{**wanted, "after": newest[0].seq - 1}) if newest else ():
-            found.update({v.policy: pattern(because(v)) for v in said.decision(record.body).because}.items())
-    return [
-        {"policy": policy, "reason": why.removeprefix(policy).removeprefix(": ").strip(' "'), "n": n}
-        for (policy, why), n in found.most_common(REASONS)
-    ]
+            because = said.decision(record.body).because
+            found.update({v.policy: pattern(v.fault or v.reason) for v in because}.items())
+    return [{"policy": policy, "reason": why, "n": n} for (policy, why), n in found.most_common(REASONS)]
 
 
 def _reason(said: str, number: int) -> dict[str, Any]:
@@ -213,18 +205,22 @@ def _latency(buckets: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _days(first: int, until: int) -> list[dict[str, Any]]:
+def _days(first: int, until: int, effects: Mapping[str, int]) -> list[dict[str, Any]]:
     """The local days from *first* to *until*, `DAYS` at the most, without a gap. An hour belongs to the day in which it
-    begins."""
-    from wasmguard.records.sums import hours
+    begins; what of all *effects* is in no whole hour is of the first one, which *first* is within."""
+    from wasmguard.records.query import hours
 
-    first = max(first - first % HOUR, until - DAYS * DAY)
-    found = {_date(place * DAY): Counter[str]() for place in range(-(-first // DAY), until // DAY)}
-    found = {_date(first): Counter[str](), **found, _date(until): Counter[str]()}
-    for hour, effects in hours("effect", first, until).items():
-        found.setdefault(_date(hour * HOUR), Counter()).update(effects)
+    begin, first = first, max(first, until - DAYS * DAY)
+    found = {day(place * DAY): Counter[str]() for place in range(-(-first // DAY), until // DAY)}
+    found = {day(first): Counter[str](), **found, day(until): Counter[str]()}
+    whole = hours("effect", first, until)
+    for hour, counted in whole.items():
+        found.setdefault(day(hour * HOUR), Counter()).update(counted)
+    if begin == first:
+        in_hours = sum(map(Counter, whole.values()), Counter[str]())
+        found[day(first)].update(Counter(effects) - in_hours)
     return [
-        {"day": day, "decisions": found[day].total(), "denied": found[day]["deny"]} for day in sorted(found)[-DAYS:]
+        {"day": each, "decisions": found[each].total(), "denied": found[each]["deny"]} for each in sorted(found)[-DAYS:]
     ]
 
 

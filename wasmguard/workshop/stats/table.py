@@ -5,14 +5,13 @@ How much and what came of it; since when, day by day; how long it took; which to
 
 from __future__ import annotations
 
-from time import localtime, strftime
 from typing import TYPE_CHECKING, Any
 
 from wasmguard.decision import OURSELVES
 from wasmguard.text import one_line, quoted
 from wasmguard.workshop.bench.bars import LEVELS, SIMPLE_LEVELS
 from wasmguard.workshop.bench.table_paper import Column, Paper
-from wasmguard.workshop.columns import latency
+from wasmguard.workshop.columns import clock, day, latency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +82,8 @@ def sparkline(numbers: Sequence[int], *, simple: bool = False) -> str:
 
 def since(document: dict[str, Any]) -> str:
     """From when on was counted; empty if nothing was."""
-    return strftime("%Y-%m-%d %H:%M", localtime(document["since"] / 1000)) if document["since"] else ""
+    begun = document["since"]
+    return f"{day(begun)} {clock(begun)[:5]}" if begun else ""
 
 
 def share(part: float | None) -> str:
