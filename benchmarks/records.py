@@ -171,27 +171,39 @@ def measure(count: int) -> None:
 
 
 def cost(calls: int) -> None:
-    """Print what a record adds to a warm decision, for each isolation."""
+    """Print what a record adds to a warm decision, for each isolation: where it is written before the answer, and
+    where the answer goes out first, as in a daemon."""
     for isolation in ("thread", "process"):
-        with tempfile.TemporaryDirectory() as folder:
-            places.tell(**{name: os.path.join(folder, name) for name in ("home", "state", "cache", "runtime")})
-            with _guard(folder, isolation, on=False) as off, _guard(folder, isolation, on=True) as on:
-                times: dict[bool, list[int]] = {False: [], True: []}
-                for turn in range(-2, 2 * (-(-calls // TURN))):  # the first two warm up
-                    guard, kept = (on, True) if turn % 2 else (off, False)
-                    for place in range(TURN):
-                        fields = {**ordinary(0), "tool_use_id": f"toolu_{turn * TURN + place:024}"}
-                        begun = time.perf_counter_ns()
-                        guard.decide(fields)
-                        if turn >= 0:
-                            times[kept].append(time.perf_counter_ns() - begun)
-            waiting = sum(1 for file in spool.taken() for _ in file.bodies())
-            without, with_ = (median(times[kept]) / 1000 for kept in (False, True))
+        for later in (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                places.tell(**{name: os.path.join(folder, name) for name in ("home", "state", "cache", "runtime")})
+                with _guard(folder, isolation, on=False) as off, _guard(folder, isolation, on=True) as on:
+                    if later:
+                        on.record_later()
+                    times = _taking_turns(off, on, -(-calls // TURN))
+                waiting = sum(1 for file in spool.taken() for _ in file.bodies())
+            without, kept = (median(taken) / 1000 for taken in times)
             print(
-                f"{isolation:>10} {len(times[True]):>6,} calls each: {without:6.1f} us without records, "
-                f"{with_:6.1f} us with them: {with_ - without:+5.1f} us; "
+                f"{isolation:>10}, written {'after' if later else 'before'} the answer: {without:6.1f} us without "
+                f"records, {kept:6.1f} us with them: {kept - without:+5.1f} us; {len(times[1]):,} calls each, "
                 f"{waiting:,} records; load {os.getloadavg()[0]:.2f}"
             )
+
+
+def _taking_turns(off: Guard, on: Guard, turns: int) -> tuple[list[int], list[int]]:
+    """Nanoseconds of the decisions of each, in turns of `TURN` calls; the first turn of each warms up."""
+    times: tuple[list[int], list[int]] = ([], [])
+    for turn in range(-2, 2 * turns):
+        guard = (off, on)[turn % 2]
+        for place in range(TURN):
+            fields = {**ordinary(0), "tool_use_id": f"toolu_{turn * TURN + place:024}"}
+            begun = time.perf_counter_ns()
+            guard.decide(fields)
+            took = time.perf_counter_ns() - begun
+            guard.flush()
+            if turn >= 0:
+                times[turn % 2].append(took)
+    return times
 
 
 def _guard(folder: str, isolation: str, *, on: bool) -> Guard:

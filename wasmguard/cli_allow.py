@@ -28,7 +28,6 @@ def allow(record: str | None, once: bool, duration: str | None, revoke: str | No
     Without ID it lists the exceptions that nobody used yet.
 
     Examples:
-      wasmguard log --effect deny -n 5
       wasmguard allow 0193a4c2 --once
       wasmguard allow 0193a4c2 --once --for 1h
       wasmguard allow

@@ -46,14 +46,17 @@ def verify(head: bool, acknowledge: str | None, as_json: bool, **given: Any) -> 
     Somebody who can write to your files as you could write all records anew. So
     keep a head elsewhere, say with your commits: whoever has one can tell.
 
-    Exit code 1 if anything is wrong.
-
     Examples:
       wasmguard verify
       wasmguard verify --since 1d --jobs 4
       wasmguard verify --head > ../head.txt
       wasmguard verify --chain --expect "$(cat ../head.txt)"
       wasmguard verify --acknowledge 0193a4c2   # an alarm, after you looked
+
+    Exit codes:
+      0  nothing is wrong, or as asked
+      1  a record or a decision is not what it was, or cannot be read
+      2  wrong usage
     """
     if acknowledge is not None:
         _acknowledge(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import msgpack
@@ -199,9 +200,13 @@ def policies(daemons, guests):
     return daemons(POLICIES, modules=guests)
 
 
+CALLS = count(1)
+
+
 @pytest.fixture
 def ask(program, policies):
-    """Asks the client about an event or a call, as `claude_code` would: `ask("PreToolUse", tool_name="Bash", …)`."""
+    """Asks the client about an event or a call, as `claude_code` would: `ask("PreToolUse", tool_name="Bash", …)`. Each
+    call has an id of its own: one that was denied and then ran would be an alarm."""
 
     def asked(event, call=None, *, daemon=policies, use=None, sdk="guide", options=(), **fields):
         where = {"url": daemon.url, "token_file": str(daemon.token_file), "sdk": sdk, **dict(options)}
@@ -210,9 +215,8 @@ def ask(program, policies):
         else:
             given = {"hook_event_name": event, "session_id": "s", "cwd": "/w", "transcript_path": "/t.jsonl", **fields}
             given |= {} if call is None else {"tool_name": call[0], "tool_input": call[1]}
-        return program.asks(use or ("can_use_tool" if event == "can_use_tool" else "hook"), where, given, "toolu_1")[
-            "said"
-        ]
+        use, call = use or ("can_use_tool" if event == "can_use_tool" else "hook"), f"toolu_{next(CALLS)}"
+        return program.asks(use, where, given, call)["said"]
 
     return asked
 

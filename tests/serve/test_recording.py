@@ -14,7 +14,7 @@ from tests.serve.daemons import PASSED, REFUSED, Place, alive, until
 from tests.serve.host import HERE
 from wasmguard import audit, places, plan, spool
 from wasmguard.lock import lock
-from wasmguard.records import drain, query
+from wasmguard.records import drain, query, retention
 from wasmguard.serve import recording
 from wasmguard.serve.recording import Moving
 
@@ -136,10 +136,8 @@ def test_where_no_process_is_left_it_is_tried_again(moving, monkeypatch):
     looks(moving, lambda: in_database() == [0])
 
 
-def test_what_another_configuration_keeps_is_not_given_up(moving, configured, tmp_path, monkeypatch):
+def test_what_another_configuration_keeps_is_not_given_up(configured, tmp_path):
     """The database is one for all: a daemon whose owner keeps little leaves others theirs."""
-    given = []
-    monkeypatch.setattr(drain, "drained", given.append)
     for name, days in (("short", 1), ("long", 60)):
         folder = tmp_path / name
         folder.mkdir()
@@ -147,9 +145,7 @@ def test_what_another_configuration_keeps_is_not_given_up(moving, configured, tm
         (folder / "pass.wasm").write_bytes((tmp_path / "pass.wasm").read_bytes())
         lock(str(folder / "wasmguard.toml"), repin=False)
     assert len(plan.in_force()) == 2
-    monkeypatch.setattr(recording.os, "nice", lambda _: None)
-    recording._moved()
-    assert [record["keep"] for record in given] == [60]
+    assert retention.wanted()["keep"] == 60
 
 
 def test_who_ends_leaves_none_behind(moving, monkeypatch):

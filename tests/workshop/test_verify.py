@@ -285,6 +285,8 @@ def test_what_could_not_be_recorded_is_told_and_is_not_wrong(decided, monkeypatc
         decided("pass")
     report = verified()
     assert (report.lost, report.good) == (0, True)  # nobody could write that down either
-    spool.append(packed({"v": 1, "id": b"0123456789", "time": 1, "kind": "lost", "count": 3, "why": "disk"}))
+    spool.append(
+        packed({"v": 1, "id": b"0123456789", "time": 1_795_000_000_000, "kind": "lost", "count": 3, "why": "disk"})
+    )
     report = verified()
     assert (report.lost, report.good) == (3, True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wasmguard import places, plan, spool
+from wasmguard import places, spool
 from wasmguard.errors import WasmguardError
 from wasmguard.records.drain import drained
 
@@ -33,23 +33,13 @@ def main(arguments: Sequence[str]) -> int:
     os.nice(10)
     try:
         places.tell(**{name[2:]: folder for name, folder in named.items()})
-        record = kept()
         for _ in range(TIMES):
-            done = drained(record, wait=0)
+            done = drained(wait=0)
             if done.left or spool.waiting() < ENOUGH:
                 break
     except WasmguardError:  # whoever reads the records next is told
         return 1
     return 0
-
-
-def kept() -> dict[str, Any] | None:
-    """What of records is kept: as much as the most generous of all configurations in force says. None if there is
-    none."""
-    tables = [made.record for made in plan.in_force()]
-    if not tables:
-        return None
-    return {name: max(table[name] for table in tables) for name in ("keep", "size", "segment")}
 
 
 if __name__ == "__main__":

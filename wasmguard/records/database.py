@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from time import time_ns
 from typing import TYPE_CHECKING
 
 from wasmguard.errors import HostError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from wasmguard.records.prepared import Prepared
 
 SEGMENT = 64 * 2**20  # bytes, unless the owner says otherwise
+FIRST = 10**12  # Unix milliseconds, in 2001: before that nobody made an id
+DAY = 86_400_000  # milliseconds
 
 _RECORD = "INSERT INTO records VALUES (?, ?, ?)"
 _LINE = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -264,13 +267,18 @@ class Database:
 
 
 def time_of(segment: Segment, order: str) -> int | None:
-    """When the first (`ASC`) or last (`DESC`) record of *segment* was, in Unix milliseconds; None if it has none.
+    """When the first (`ASC`) or last (`DESC`) record of *segment* was made, in Unix milliseconds; None if it has none.
+
+    Its id says that, if it is one of ours: the time of an event is what an agent, or a program, said.
 
     Raises:
         HostError: if that cannot be read.
     """
     try:
-        row = segment.execute(f"SELECT time FROM lines ORDER BY seq {order} LIMIT 1").fetchone()  # noqa: S608
+        row = segment.execute(f"SELECT time, id FROM lines ORDER BY seq {order} LIMIT 1").fetchone()  # noqa: S608
     except sqlite3.Error as error:
         raise failed(segment.path, error) from None
-    return int(row[0]) if row is not None else None
+    if row is None:
+        return None
+    made = int.from_bytes(row[1][:6], "big")
+    return made if FIRST < made < time_ns() // 1_000_000 + DAY else int(row[0])

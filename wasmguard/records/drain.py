@@ -54,8 +54,8 @@ class Drained(Value):
 
 
 def drained(record: Mapping[str, Any] | None = None, *, wait: float = WAIT) -> Drained:
-    """Move what waits in the spool into the database, and give up what *record*, a plan's, does not keep; without one
-    everything is kept. Waits at most *wait* seconds for somebody else who is at it.
+    """Move what waits in the spool into the database, and give up what *record*, a plan's, does not keep, by default
+    what none of this user's owners wants. Waits at most *wait* seconds for somebody else who is at it.
 
     Raises:
         HostError: if it cannot be moved. What waits goes on waiting.
@@ -66,7 +66,7 @@ def drained(record: Mapping[str, Any] | None = None, *, wait: float = WAIT) -> D
         return Drained()
     private_folder(folder)
     with _alone(folder, wait) as alone:
-        return _Drain(folder, record).run() if alone else Drained(left=True)
+        return _Drain(folder, retention.wanted() if record is None else record).run() if alone else Drained(left=True)
 
 
 class _Drain:

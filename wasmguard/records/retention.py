@@ -13,6 +13,7 @@ import sqlite3
 from time import time_ns
 from typing import TYPE_CHECKING
 
+from wasmguard import plan
 from wasmguard.records.database import time_of
 from wasmguard.records.prepared import plain
 from wasmguard.records.segment import Segment, failed, numbers, path_of, remove, taken
@@ -25,9 +26,18 @@ if TYPE_CHECKING:
     from wasmguard.records.segment import Meta
 
 DAY = 86_400_000  # milliseconds
-PARTS = (
-    9  # a segment is closed after a ninth of the time that records are kept: so they are kept a ninth longer at most
-)
+PARTS = 9
+"""A segment is closed after such a part of the time that records are kept: they are kept that much longer at the
+most."""
+
+
+def wanted() -> dict[str, Any] | None:
+    """What of records is kept: as much as the most generous of all configurations in force says. None if there is
+    none. All of this user's guards share the database."""
+    tables = [made.record for made in plan.in_force()]
+    if not tables:
+        return None
+    return {name: max(table[name] for table in tables) for name in ("keep", "size", "segment")}
 
 
 def apply(database: Database, key: bytes, record: Mapping[str, Any] | None) -> int:

@@ -73,12 +73,11 @@ class Moving:
 
 def _moved() -> None:
     """The child's work."""
-    from wasmguard.records.__main__ import kept
     from wasmguard.records.drain import drained
 
     try:
         os.nice(NICE)
-        drained(kept())
+        drained()
     except WasmguardError as error:
         say(f"records stay where they are: {error}")
         raise

@@ -118,7 +118,7 @@ def verified(
     if not (end or broken):
         end = head()  # raises what is wrong
     expected = _missing(*wanted) if wanted else ""
-    gaps = {} if broken else _gaps(since)
+    gaps: dict[str, Any] = {} if broken else _gaps(since)
     report = Report(head=end, broken=broken, expected=expected, chain_only=chain_only, **gaps)
     if not chain_only:
         look = _Look(jobs, lambda done: say("decisions", done, number))
