@@ -699,3 +699,27 @@ def test_a_decision_with_an_exception_is_not_made_at_once(recording, excepted):
         assert guard.decide_at_once(other).effect is Effect.DENY
         assert guard.decide_at_once(CALL) is None
         assert guard.decide(CALL).effect is Effect.ALLOW
+
+
+def test_who_sends_the_answer_first_records_after_it_and_what_was_denied_before(recording):
+    with recording("", "deny") as guard:
+        guard.record_later()
+        other = {**CALL, "hook_event_name": "Stop"}
+        assert guard.decide(other).effect is Effect.PASS
+        assert waiting() == []
+        assert guard.decide(CALL).effect is Effect.DENY
+        assert [record["event"] for record in waiting()] == ["Stop", "PreToolUse"]
+        guard.decide(other)
+        guard.decide(other)
+        assert len(waiting()) == 3
+        guard.flush()
+        assert len(waiting()) == 4
+        guard.decide(other)
+    assert len(waiting()) == 5
+
+
+def test_where_there_must_be_a_record_it_comes_before_the_answer(recording):
+    with recording("required = true", "pass") as guard:
+        guard.record_later()
+        guard.decide(CALL)
+        assert len(waiting()) == 1

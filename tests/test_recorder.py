@@ -221,7 +221,7 @@ def test_whatever_an_agent_sends_is_kept_as_it_was(recorder, tool_input):
         test_whatever_an_agent_sends_is_kept_as_it_was.kind = recorder(inputs="full")
     kind = test_whatever_an_agent_sends_is_kept_as_it_was.kind
     about = event(tool_input=tool_input, z=1, permission_mode="plan", a=2)
-    body = kind._body(kind.snapshot(about, settle([]), 1.0), None)
+    body = kind._body(about, settle([]), 1.0, None)
     assert list(module.opened(body)["fields"].items()) == list(about.fields.items())
 
 
@@ -234,7 +234,7 @@ def test_what_is_no_record_is_refused():
 def test_a_decision_means_the_same_in_the_parts_that_are_written_and_as_a_map(recorder):
     decision = settle([Verdict(policy="a", effect=Effect.DENY, reason="no", interrupt=True, fuel=0)])
     kind = recorder(inputs="full")
-    once = module.opened(kind._body(kind.snapshot(event(), decision, 2.0), {"exception": "ab"}))
+    once = module.opened(kind._body(event(), decision, 2.0, {"exception": "ab"}))
     assert module.opened(packed(once)) == once
     assert once["exception"] == "ab"
     assert isinstance(decision, Decision)

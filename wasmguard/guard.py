@@ -17,7 +17,7 @@ from wasmguard.chain import decided
 from wasmguard.decision import OURSELVES, Effect, Verdict, refused, settle
 from wasmguard.enforcement import Enforcement
 from wasmguard.errors import EventError, NotAtOnce, PlanStale, WasmguardError
-from wasmguard.event import OUTPUTS, TOOL_GATES, Event
+from wasmguard.event import AFTER, OUTPUTS, TOOL_GATES, Event
 from wasmguard.guest.outputs import NOTICE, withheld
 from wasmguard.policy import AtOnce, Encoder, Policy, SetAside
 from wasmguard.protection.events import Protection
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from wasmguard.decision import Decision
     from wasmguard.plan import Plan
-    from wasmguard.recorder import Snapshot
     from wasmguard.sandbox.isolation import Cells
     from wasmguard.soon import Soon
     from wasmguard.state.interface import Store
@@ -52,7 +51,7 @@ class Decides:
     _soon: Soon | None = None
     _recorder: Recorder | None = None
     """Who keeps a record of each decision; None if nobody does."""
-    _waiting: list[tuple[Snapshot, Mapping[str, Any]]] | None = None
+    _waiting: list[tuple[Event, Decision, float, Mapping[str, Any]]] | None = None
     """Records that wait for `flush`; None if none does."""
     _enforcement: Enforcement | None = None
     """Who knows what was granted."""
@@ -128,7 +127,8 @@ class Decides:
 
     def record_later(self) -> None:
         """From now on a decision is recorded when `flush` is called, at the latest with the next one: for a single
-        thread that sends the answer first. Not where there must be a record before that."""
+        thread that sends the answer first, and whose events nobody changes. Not where there must be a record before
+        that, and not what was denied, or done: that is written down at once."""
         if self._recorder is not None and not self._recorder.required:
             self._waiting = []
 
@@ -192,21 +192,23 @@ class Decides:
         recorder = self._recorder
         if recorder is None:
             return decision
+        took = (perf_counter_ns() - begun) / 1000
+        if self._waiting is not None and event.name not in AFTER and decision.effect is not Effect.DENY:
+            self.flush()
+            self._waiting.append((event, decision, took, used))
+            return decision
         try:
-            snapshot = recorder.snapshot(event, decision, (perf_counter_ns() - begun) / 1000)
-            noted = self._enforcement.noted(event, decision) if self._enforcement is not None else None
-            more = {**used, **noted} if noted else used
-            if self._waiting is None:
-                self._write(snapshot, more)
-            else:
-                self.flush()
-                self._waiting.append((snapshot, more))
+            self.flush()  # the call may be the one that was granted last
+            self._write(event, decision, took, used)
         except Exception as error:  # noqa: BLE001  # a bug of ours is no reason to answer more loosely, or not at all
             return self._unkept(event, decision, error)
         return decision
 
-    def _write(self, snapshot: Snapshot, more: Mapping[str, Any]) -> None:
-        if self._recorder is not None and self._recorder.write(snapshot, more) > draining.SOON:
+    def _write(self, event: Event, decision: Decision, took: float, used: Mapping[str, Any]) -> None:
+        """Write down what was granted, or look at what was done, and record it."""
+        noted = self._enforcement.noted(event, decision) if self._enforcement is not None else None
+        more = {**used, **noted} if noted else used
+        if self._recorder is not None and self._recorder.keep(event, decision, took, more) > draining.SOON:
             draining.begin()
 
     def _unkept(self, event: Event, decision: Decision, error: Exception) -> Decision:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from wasmguard.event import Event
     from wasmguard.plan import Plan
 
-    Snapshot = tuple[bytes, bytes, list[Any], int]
 
 FULL, REDACTED, DIGEST, CUT = "full", "redacted", "digest", "cut"
 SHOWN = 256  # characters that are left of a text that is cut
@@ -84,44 +83,12 @@ class Recorder:
         Raises:
             HostError: if it cannot be written whole.
         """
-        return self.write(self.snapshot(event, decision, microseconds), more)
-
-    def snapshot(self, event: Event, decision: Decision, microseconds: float) -> Snapshot:
-        """What `write` needs to know of all that: from here on it may change.
-
-        It is packed in two parts. What is in the first one is the same for a whole session, or a number: it is looked
-        through for secrets once.
-        """
-        fields, others = event.fields, {}
-        known: list[Any] = []  # values
-        places: list[tuple[int, str]] | None = []  # in the order of the fields, which is what a policy gets to read
-        for place, (name, value) in enumerate(fields.items()):
-            if name in KNOWN:
-                known.append(value)
-                places.append((place, name))  # type: ignore[union-attr]  # None only below
-            else:
-                others[name] = value
-        verdicts = [verdict.__dict__ for verdict in decision.verdicts]
-        rewrite: Any = decision.rewrite
-        if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
-            rewrite = True  # the last one
-        about = VERSION, fresh_id(), event.time, way, event.agent, event.name, decision.effect, microseconds
-        try:
-            first = packed([*about, known, places, self._constant])
-            second = packed([others, rewrite, decision.output is not None, verdicts])
-        except ValueError:  # an integer that msgpack cannot say, or a mapping of somebody's own kind
-            first = packed([*about, [], None, self._constant])
-            second = packed(_plain([dict(fields), decision.rewrite, decision.output is not None, verdicts]))
-        return first, second, known, event.time
-
-    def write(self, snapshot: Snapshot, more: Mapping[str, Any] | None = None) -> int:
-        """Record what `snapshot` returned; the rest as in `keep`."""
         try:
             if self._lost:
-                lost = {"v": VERSION, "id": fresh_id(), "time": snapshot[-1], "version": __version__, "kind": "lost"}
+                lost = {"v": VERSION, "id": fresh_id(), "time": event.time, "version": __version__, "kind": "lost"}
                 self._spool.append(packed({**lost, "count": self._lost, "why": self._why}))
                 self._lost = 0
-            return self._spool.append(self._body(snapshot, more))
+            return self._spool.append(self._body(event, decision, microseconds, more))
         except Exception as error:  # noqa: BLE001  # whatever it was, the record is not there
             why = str(error) if isinstance(error, WasmguardError) else f"internal error: {type(error).__name__}"
             self._lost, self._why = self._lost + 1, why[:SHOWN]
@@ -136,9 +103,9 @@ class Recorder:
         """Let go of the spool."""
         self._spool.close()
 
-    def _body(self, snapshot: Snapshot, more: Mapping[str, Any] | None) -> bytes:
+    def _body(self, event: Event, decision: Decision, microseconds: float, more: Mapping[str, Any] | None) -> bytes:
         """What goes to the spool: as a rule the parts as they are, whose meaning `opened` knows."""
-        first, second, known, _ = snapshot
+        first, second, known = self._parts(event, decision, microseconds)
         body = b"".join((PARTS, first, second, packed(more) if more else NOTHING))
         if self._inputs == DIGEST:
             return packed(self._cleaned(_without_inputs(opened(body))))
@@ -147,6 +114,33 @@ class Recorder:
             if len(packed(said["fields"])) > self._largest:
                 body = second = packed(self._short(said))
         return body if self._inputs == FULL else self._redacted(body, second, known)
+
+    def _parts(self, event: Event, decision: Decision, microseconds: float) -> tuple[bytes, bytes, list[Any]]:
+        """The first part, the second, and the values of `KNOWN` in the first.
+
+        What is in the first one is the same for a whole session, or a number: it is looked through for secrets once.
+        """
+        fields, others = event.fields, {}
+        known: list[Any] = []  # values
+        places: list[tuple[int, str]] = []  # in the order of the fields, which is what a policy gets to read
+        for place, (name, value) in enumerate(fields.items()):
+            if name in KNOWN:
+                known.append(value)
+                places.append((place, name))
+            else:
+                others[name] = value
+        verdicts = [verdict.__dict__ for verdict in decision.verdicts]
+        rewrite: Any = decision.rewrite
+        if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
+            rewrite = True  # the last one
+        about = VERSION, fresh_id(), event.time, way, event.agent, event.name, decision.effect, microseconds
+        try:
+            first = packed([*about, known, places, self._constant])
+            second = packed([others, rewrite, decision.output is not None, verdicts])
+        except ValueError:  # an integer that msgpack cannot say, or a mapping of somebody's own kind
+            first = packed([*about, [], None, self._constant])
+            second = packed(_plain([dict(fields), decision.rewrite, decision.output is not None, verdicts]))
+        return first, second, known
 
     def _redacted(self, body: bytes, second: bytes, known: list[Any]) -> bytes:
         """*body* without secrets; *second* is what has not been looked through but for what is *known*."""

@@ -98,7 +98,7 @@ DECIDING = (
 
 RECORDING = (
     Point("deciding", "note what is granted", "wasmguard.enforcement:Enforcement.noted"),
-    Point("deciding", "record", "wasmguard.recorder:Recorder.write"),
+    Point("deciding", "record", "wasmguard.recorder:Recorder.keep"),
     Point("deciding", "append the record", "wasmguard.spool:Spool.append"),
     Point("deciding", "the record was appended", "wasmguard.spool:Spool.append", "after"),
 )
