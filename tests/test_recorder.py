@@ -249,3 +249,17 @@ def test_a_guard_records_each_of_its_decisions(configured):
     assert (first["event"], first["effect"]) == ("PreToolUse", "deny")
     assert (second["event"], second["effect"], second["verdicts"]) == ("Stop", "pass", [])
     assert third["kind"] == "refused"
+
+
+def test_of_a_rewrite_only_what_it_changes_is_written(recorder):
+    content = "x" * 10_000
+    about = event(tool_input={"file_path": "/etc/x", "content": content})
+    moved = {"file_path": "/sandbox/x", "content": content}
+    kind = recorder(inputs="full")
+    decision = settle([Verdict(policy="a", rewrite=moved), Verdict(policy="b", shadow=True, rewrite={"other": 1})])
+    body = kind._body(about, decision, 1.0, None)
+    assert body.count(content.encode()) == 1
+    record = module.opened(body)
+    assert record["rewrite"] == moved
+    assert [verdict["rewrite"] for verdict in record["verdicts"]] == [moved, {"other": 1}]
+    assert list(record["rewrite"]) == list(moved)

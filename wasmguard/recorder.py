@@ -129,7 +129,8 @@ class Recorder:
                 places.append((place, name))
             else:
                 others[name] = value
-        verdicts = [verdict.__dict__ for verdict in decision.verdicts]
+        given = fields.get("tool_input")
+        verdicts = [_lean(verdict, given) for verdict in decision.verdicts]
         rewrite: Any = decision.rewrite
         if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
             rewrite = True  # the last one
@@ -191,6 +192,7 @@ def opened(body: bytes) -> dict[str, Any]:
 
 KNOWN = frozenset({"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"})
 """Fields of an event that say where it came from, and hardly ever change."""
+CHANGED = "changed"  # in a verdict's place for `rewrite`
 PARTS, NOTHING = b"\x93", b"\xc0"  # an array of three, and nil, in msgpack
 
 
@@ -200,9 +202,10 @@ def _opened(first: list[Any], second: list[Any], more: dict[str, Any] | None) ->
     others, rewrite, output, verdicts = second
     identities, config, engine, version = constant
     fields = _together(known, places, others) if places else others
+    given = fields.get("tool_input")
+    verdicts = [_whole(held, given) for held in verdicts]
     if rewrite is True:
         rewrite = [v["rewrite"] for v in verdicts if v.get("rewrite") is not None and not v.get("shadow")][-1]
-    given = fields.get("tool_input")
     said = {
         "v": VERSION,
         "id": made,
@@ -238,6 +241,24 @@ def _opened(first: list[Any], second: list[Any], more: dict[str, Any] | None) ->
     if more:
         said.update(more)
     return said
+
+
+def _lean(verdict: Verdict, given: Any) -> dict[str, Any]:
+    """What *verdict* holds; of a rewrite only what it changes of the input that was *given*, which may be large."""
+    held = verdict.__dict__
+    rewrite = verdict.rewrite
+    if rewrite is None or type(given) is not dict or rewrite.keys() != given.keys():
+        return held
+    held = {name: value for name, value in held.items() if name != "rewrite"}
+    held[CHANGED] = {name: value for name, value in rewrite.items() if given[name] is not value}
+    return held
+
+
+def _whole(held: dict[str, Any], given: Any) -> dict[str, Any]:
+    """What `_lean` was made of."""
+    if CHANGED in held:
+        held["rewrite"] = {**given, **held.pop(CHANGED)}
+    return held
 
 
 def _together(known: list[Any], places: list[list[Any]], others: dict[str, Any]) -> dict[str, Any]:
