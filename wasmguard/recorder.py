@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from wasmguard.decision import Decision
+    from wasmguard.decision import Decision, Verdict
     from wasmguard.event import Event
     from wasmguard.plan import Plan
 
@@ -245,7 +245,7 @@ def _opened(first: list[Any], second: list[Any], more: dict[str, Any] | None) ->
 
 def _lean(verdict: Verdict, given: Any) -> dict[str, Any]:
     """What *verdict* holds; of a rewrite only what it changes of the input that was *given*, which may be large."""
-    held = verdict.__dict__
+    held: dict[str, Any] = verdict.__dict__
     rewrite = verdict.rewrite
     if rewrite is None or type(given) is not dict or rewrite.keys() != given.keys():
         return held
