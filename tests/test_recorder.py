@@ -30,12 +30,6 @@ FIELDS = {
 GITHUB = "ghp_" + "a1B2" * 9
 
 
-@pytest.fixture(autouse=True)
-def way(monkeypatch):
-    """A program that embeds it, whatever ran in this process before."""
-    monkeypatch.setattr(module, "way", module.LIBRARY)
-
-
 @pytest.fixture
 def recorder(configured):
     """Makes a recorder of a plan with these words of its `[record]`."""

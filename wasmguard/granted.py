@@ -130,9 +130,12 @@ class Table:
     """The table in one folder. Threads and forked processes may share it."""
 
     def __init__(self, where: str | None = None, key: bytes = b"") -> None:
+        self._key, self._file = key, -1
         self.folder = where or spool.folder()
         self.path = os.path.join(self.folder, NAME)
-        self._key, self._file = key, -1
+
+    def __del__(self) -> None:
+        self.close()  # of a guard that nobody closed
 
     def remember(self, agent: str, session: str, call: str, whole: bytes, left: bytes = b"") -> None:
         """Keep that this *call* may run with the input whose `forms` these are. A call without an id cannot be known

@@ -125,6 +125,11 @@ class Decides:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def asked_by(self, way: str) -> None:
+        """Say in records who asks: `hook` or `daemon`; by default it is a program that embeds the guard."""
+        if self._recorder is not None:
+            self._recorder.way = way
+
     def record_later(self) -> None:
         """From now on a decision is recorded when `flush` is called, at the latest with the next one: for a single
         thread that sends the answer first, and whose events nobody changes. Not where there must be a record before

@@ -39,9 +39,6 @@ LONGEST_SECRET = 768  # characters in which each of `redact_patterns` is known b
 EFFECTS = ("pass", "allow", "ask", "deny")
 LIBRARY, HOOK, DAEMON = "library", "hook", "daemon"
 
-way = LIBRARY
-"""How events come to this process; a hook and a daemon say so once."""
-
 
 def input_digest(event: Event) -> bytes:
     """What a record calls the input of *event*: a digest of its tool input, or of all its fields if it has none, as
@@ -72,6 +69,8 @@ class Recorder:
         identities = " ".join(plans.identity(each) for each in (made, *others))
         self._constant = [identities, made.config, made.made["engine"], __version__]
         self._spool = spool.Spool(most=max(given["size"], 2 * spool.LARGEST))
+        self.way = LIBRARY
+        """How events come to whoever decides them."""
         self._lost, self._why = 0, ""
         self._clean: list[Any] | None = None
         """What was looked through for secrets last, and held none."""
@@ -134,7 +133,7 @@ class Recorder:
         rewrite: Any = decision.rewrite
         if rewrite is not None and any(verdict.rewrite is rewrite for verdict in decision.verdicts):
             rewrite = True  # the last one
-        about = VERSION, fresh_id(), event.time, way, event.agent, event.name, decision.effect, microseconds
+        about = VERSION, fresh_id(), event.time, self.way, event.agent, event.name, decision.effect, microseconds
         try:
             first = packed([*about, known, places, self._constant])
             second = packed([others, rewrite, decision.output is not None, verdicts])

@@ -76,11 +76,11 @@ class Spool:
     """The spool of one folder, for writing. Threads and forked processes may share it."""
 
     def __init__(self, where: str | None = None, key_folder: str | None = None, *, most: int = MOST) -> None:
+        self._file, self._inode = -1, 0
         self.folder, self.most = where or folder(), most
         self.path = os.path.join(self.folder, NAME)
         self._key_folder = key_folder or places.state_dir()
         self._key = b""
-        self._file, self._inode = -1, 0
 
     def append(self, body: bytes) -> int:
         """Append one record; returns how many bytes the file has then.
@@ -120,6 +120,9 @@ class Spool:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+    def __del__(self) -> None:
+        self.close()  # of a guard that nobody closed
 
     def __enter__(self) -> Spool:
         return self

@@ -105,7 +105,7 @@ def hooks(grounds):
 
 def said(decision):
     """Everything that two cells must agree on."""
-    verdicts = [verdict.replaced(microseconds=0.0) for verdict in decision.verdicts]
+    verdicts = [verdict.replaced(microseconds=0.0, answer=b"") for verdict in decision.verdicts]
     return decision.effect, decision.rewrite, decision.context, verdicts
 
 

@@ -118,11 +118,12 @@ def _refused(config: str | None, raw: bytes, why: str) -> Reply:
 def _guard(config: str, raw: bytes) -> Guard:
     """The guard, its policies on their way into a cell."""
     begun = _begun(config, raw)
-    from wasmguard import recorder
     from wasmguard.guard import Guard
+    from wasmguard.recorder import HOOK
 
-    recorder.way = recorder.HOOK
-    return Guard(*begun, eager=False) if begun else Guard.load(config, slots=SLOTS)
+    guard = Guard(*begun, eager=False) if begun else Guard.load(config, slots=SLOTS)
+    guard.asked_by(HOOK)
+    return guard
 
 
 def _begun(config: str, raw: bytes) -> tuple[Plan, Cells] | None:

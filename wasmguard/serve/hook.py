@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import gc
 import os
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ else:
 LARGEST = 64 * 2**20  # bytes of an event, the hard maximum of `limits.event`; the plan's own limit is checked later
 DEADLINE = 25  # seconds until the answer is "no": locking takes some, and hooks are installed with a timeout of 30
 REFUSAL = 2  # seconds to say no; then it is said without naming the event
+LOOK = 0.2  # seconds between two alarms: a signal that came just before a wait began is heard with the next one
 DAEMON = 4  # seconds for each step of asking the daemon; one that takes longer is not waited for
 PIPE = 1 << 20  # bytes for one read
 ANSWERED, BLOCKED = 0, 2  # exit codes: 2 blocks whatever else was printed
@@ -53,6 +55,10 @@ OUTPUT = b'"hook_event_name":"PostToolUse"'
 _WHY = b'"wasmguard could not judge this output: reinstall it, or run `wasmguard uninstall claude-code`"'
 ENDED = b'{"continue":false,"stopReason":%b,"decision":"block","reason":%b}\n' % (_WHY, _WHY)
 """For an output that may not be shown: the run ends before the model reads it."""
+
+
+_until = 0.0
+"""When the time to decide, or to say no, is used up, by the monotonic clock."""
 
 
 class _Refused(Exception):
@@ -109,6 +115,8 @@ def _own_stdout() -> int:
 def _expect_signals() -> None:
     def refuse(number: int, _frame: object) -> None:
         late = number == getattr(signal, "SIGALRM", None)
+        if late and monotonic() < _until:
+            return
         refused = _Refused(f"no decision after {DEADLINE} s" if late else f"ended by signal {number}")
         refused.final = True
         raise refused
@@ -118,15 +126,22 @@ def _expect_signals() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # whoever started us may have blocked them
     if hasattr(signal, "setitimer"):
-        left, _ = signal.setitimer(signal.ITIMER_REAL, DEADLINE)
-        if 0 < left < DEADLINE:  # a thin client started the clock
-            signal.setitimer(signal.ITIMER_REAL, left)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        _limit(left if 0 < left < DEADLINE else DEADLINE)  # a thin client may have started the clock
 
 
 def _hurry() -> None:
     """A last deadline: to name the event in 64 MiB of hostile bytes takes seconds, and the first one is used up."""
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, REFUSAL)
+        _limit(REFUSAL)
+
+
+def _limit(seconds: float) -> None:
+    """So many seconds are left. The alarm comes more often: between two instructions of Python a signal is noted, and
+    its handler is called with the next; a wait that begins in between would go on until something else ends it."""
+    global _until  # noqa: PLW0603  # one for each process
+    _until = monotonic() + seconds
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, LOOK), LOOK)
 
 
 def _read(descriptor: int, into: bytearray) -> None:

@@ -13,11 +13,12 @@ import os
 from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 
-from wasmguard import places, plan, recorder, switch
+from wasmguard import places, plan, switch
 from wasmguard.agents import claude, sdk
 from wasmguard.decision import OURSELVES
 from wasmguard.errors import PlanStale, WasmguardError
 from wasmguard.guard import Guard
+from wasmguard.recorder import DAEMON
 from wasmguard.serve import callback
 from wasmguard.serve.answer import ANSWERED, PASSED, parsed_event, refusal, unjudged
 from wasmguard.serve.hidden import nobody_knows
@@ -78,7 +79,6 @@ class Standing:
         Raises:
             WasmguardError: if there can be none.
         """
-        recorder.way = recorder.DAEMON
         self._files, self._mark = (config, plan.file_of(config)), switch.mark()
         self.last, self.reload = Told(), Reload()
         _ensure_locked(config)
@@ -197,6 +197,7 @@ class Standing:
 
     def _loaded(self, read: Plan) -> Guard:
         guard = Guard(read, plan.cells(read, slots=SLOTS, processes=1))
+        guard.asked_by(DAEMON)
         guard.record_later()
         try:
             guard.cells.start()
