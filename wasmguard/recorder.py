@@ -158,8 +158,6 @@ class Recorder:
         return text if self._inputs == FULL else str(self._cleaned(text))
 
     def _cleaned(self, value: Any) -> Any:
-        from wasmguard import redact
-
         return redact.redacted(value, self._own)[0]
 
     def _short(self, said: dict[str, Any]) -> dict[str, Any]:

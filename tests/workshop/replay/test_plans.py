@@ -105,3 +105,15 @@ def test_two_sides_are_made_beside_each_other(configured, assembled, tmp_path):
     }
     with opened(sides) as both:
         assert identity(both[BEFORE]) != identity(both[AFTER])
+
+
+def test_what_is_wrong_names_the_owners_file_and_not_the_copy(configured, tmp_path):
+    path = configured("pass", **{"pass": {"settings": "{ wrong = 1 }"}})
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "policy.wasm").write_bytes((tmp_path / "pass.wasm").read_bytes())
+    (bundle / "manifest.toml").write_text(MANIFEST)
+    with pytest.raises(ConfigError, match="wrong") as caught:
+        made(path, **{"pass": bundle})
+    assert str(caught.value).startswith(f"{path}: policy `pass`")
+    assert "wasmguard-replay-" not in str(caught.value)

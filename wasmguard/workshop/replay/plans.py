@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wasmguard import places
-from wasmguard.errors import UsageError
+from wasmguard.errors import ConfigError, UsageError
 from wasmguard.guest.bundle import MANIFEST, MODULE, open_bundle
 from wasmguard.guest.sections import MANIFEST_SECTION, custom
 from wasmguard.limits import HARD_MAX
@@ -79,7 +80,7 @@ def _lasting(value: Any) -> dict[str, Any]:
 
 def _made(folder: str, wanted: Wanted) -> Plan:
     os.mkdir(folder, 0o700)
-    copied = chosen((), wanted.config, "")
+    copied, copied_from = chosen((), wanted.config, ""), str(wanted.config)
     tables = {table["name"]: table for table in copied.policies}
     for number, (name, file) in enumerate(wanted.modules.items()):
         if name not in tables:
@@ -88,7 +89,10 @@ def _made(folder: str, wanted: Wanted) -> Plan:
     path = os.path.join(folder, "wasmguard.toml")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file_of:
         file_of.write(spelled(tables.values(), **copied.top))
-    return prepare(path, repin=False).plan
+    try:
+        return prepare(path, repin=False).plan
+    except ConfigError as error:  # the copy, and the numbers of its lines, are gone when the owner reads this
+        raise ConfigError(re.sub(rf"{re.escape(path)}(:\d+)?", lambda _: copied_from, str(error))) from None
 
 
 def _other(table: Mapping[str, Any], file: str, folder: str) -> dict[str, Any]:
